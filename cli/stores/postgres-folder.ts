@@ -33,7 +33,8 @@ export async function settleDataPlace(
   account: Account | null,
   log: (line: string) => void,
 ): Promise<string> {
-  const firstMade = await mkdir(dirname(dataDir), { recursive: true });
+  const made = await mkdir(dirname(dataDir), { recursive: true });
+  const firstMade = made === undefined ? undefined : await realpath(made);
   const parent = await realpath(dirname(dataDir));
   const wanted = join(parent, basename(dataDir));
   const existing = await lstat(wanted).catch(() => null);
@@ -47,9 +48,11 @@ export async function settleDataPlace(
   if (account === null) return wanted;
   const blocked = await findBlockedFolders(wanted, account);
   if (blocked.length === 0) return wanted;
-  const parentIsOurs = firstMade !== undefined || (await isOwnTemporaryFolder(parent));
-  if (parentIsOurs && blocked.every((folder) => folder === parent)) {
-    await chmod(parent, (await stat(parent)).mode | 0o111);
+  const ours = await Promise.all(
+    blocked.map(async (folder) => isWithin(folder, firstMade) || (await isOwnTemporaryFolder(folder))),
+  );
+  if (ours.every(Boolean)) {
+    for (const folder of blocked) await chmod(folder, (await stat(folder)).mode | 0o111);
     return wanted;
   }
   if (existing !== null && (await readdir(wanted)).length > 0) {
@@ -69,6 +72,10 @@ async function refuseForeignData(folder: string): Promise<void> {
   throw new Error(
     `the data in ${folder} belongs to user number ${found.uid}: start as that user, or as root`,
   );
+}
+
+function isWithin(folder: string, ancestor: string | undefined): boolean {
+  return ancestor !== undefined && (folder === ancestor || folder.startsWith(ancestor + sep));
 }
 
 /** A folder such as mkdtemp makes (mode 0700): opening it to passers-through opens nothing of the user's. */

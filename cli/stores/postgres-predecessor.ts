@@ -9,7 +9,7 @@ const OWNER_FILE = "ringfleet.owner";
 const FAST_STOP_MS = 10_000;
 const IMMEDIATE_STOP_MS = 8_000;
 
-export interface Owner {
+interface Owner {
   pid: number;
   startMark: string;
 }
@@ -48,7 +48,9 @@ export async function stopAbandonedServer(dataDir: string, log: (line: string) =
 export async function recordOwner(dataDir: string): Promise<void> {
   const self = await findRunningProcess(process.pid);
   const owner: Owner = { pid: process.pid, startMark: self?.startMark ?? "" };
-  await writeFile(join(dataDir, OWNER_FILE), `${JSON.stringify(owner)}\n`, { mode: 0o600 });
+  // Anew each time: root's file could not be overwritten by the ordinary user whose folder this is.
+  await rm(join(dataDir, OWNER_FILE), { force: true });
+  await writeFile(join(dataDir, OWNER_FILE), `${JSON.stringify(owner)}\n`, { mode: 0o644 });
 }
 
 /** The pid in a postmaster.pid, or null where it says nothing usable. */

@@ -9,7 +9,14 @@ import { findDataOwner, settleDataPlace } from "./postgres-folder.js";
 import { ensureDataFolder, postgresEnvironment } from "./postgres-init.js";
 import { recordOwner, stopAbandonedServer } from "./postgres-predecessor.js";
 import { findRunningProcess } from "./running-process.js";
-import { lastLines, type ServerExit, type ServerProcess, spawnServer, stopServer } from "./server-process.js";
+import {
+  lastLines,
+  type ServerExit,
+  type ServerProcess,
+  spawnServer,
+  stopServer,
+  whileRunning,
+} from "./server-process.js";
 import { PortTakenError, StoreStartError } from "./store-errors.js";
 
 const START_TIMEOUT_MS = 60_000;
@@ -166,7 +173,7 @@ async function waitForQueries(
   let last: unknown;
   while (server.isRunning()) {
     try {
-      await provePostgres(installation, port);
+      await whileRunning(server, provePostgres(installation, port));
       return;
     } catch (error) {
       last = error;

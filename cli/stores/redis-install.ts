@@ -40,9 +40,7 @@ if command -v systemctl > /dev/null; then
 fi
 `;
 
-export type InstallPlan =
-  | { kind: "install"; asRoot: "already" | "sudo" }
-  | { kind: "tell"; command: string | null };
+type InstallPlan = { kind: "install"; asRoot: "already" | "sudo" } | { kind: "tell"; command: string | null };
 
 /** Install by ourselves where that needs nobody's consent; else the command to tell the user. */
 export function planInstall(system: {
@@ -59,7 +57,7 @@ export function planInstall(system: {
 }
 
 /** The path of redis-server, else of valkey-server, from PATH; null where there is neither. */
-export async function findRedisServer(): Promise<string | null> {
+async function findRedisServer(): Promise<string | null> {
   return (await findCommand("redis-server")) ?? (await findCommand("valkey-server"));
 }
 
@@ -99,11 +97,11 @@ export async function ensureRedisServer(options: { log: (line: string) => void }
   return installed;
 }
 
-/** The reason in one line: apt's last error line where it gave one. */
+/** The reason in one line: apt's first error line where it gave one. */
 function explain(error: unknown): string {
   const { stderr = "", message = String(error) } = error as { stderr?: string; message?: string };
-  const lines = stderr.split("\n").filter((line) => line.startsWith("E:"));
-  return (lines.at(-1) ?? message.split("\n", 1)[0] ?? "").trim();
+  const reason = stderr.split("\n").find((line) => line.startsWith("E:"));
+  return (reason ?? message.split("\n", 1)[0] ?? "").trim();
 }
 
 async function findPackageManager(): Promise<PackageManager | null> {

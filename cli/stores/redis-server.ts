@@ -4,7 +4,14 @@ import { setTimeout as sleep } from "node:timers/promises";
 import { Redis } from "ioredis";
 import { startAfterPredecessor, startOnPort } from "./free-port.js";
 import { ensureRedisServer } from "./redis-install.js";
-import { lastLines, type ServerExit, type ServerProcess, spawnServer, stopServer } from "./server-process.js";
+import {
+  lastLines,
+  type ServerExit,
+  type ServerProcess,
+  spawnServer,
+  stopServer,
+  whileRunning,
+} from "./server-process.js";
 import { PortTakenError, StoreStartError } from "./store-errors.js";
 
 const START_TIMEOUT_MS = 15_000;
@@ -128,8 +135,8 @@ async function waitForAnswer(server: ServerProcess, port: number): Promise<void>
   try {
     while (server.isRunning()) {
       try {
-        if (client.status !== "ready") await client.connect();
-        const info = await client.info("server");
+        if (client.status !== "ready") await whileRunning(server, client.connect());
+        const info = await whileRunning(server, client.info("server"));
         // Somebody else's Redis may answer on a port that ours is just failing to get.
         if (info.includes(`process_id:${server.pid}\r\n`)) return;
       } catch (error) {

@@ -1,6 +1,6 @@
 import { spawn } from "node:child_process";
 import { once } from "node:events";
-import { open, rename, stat } from "node:fs/promises";
+import { access, constants, open, rename, stat } from "node:fs/promises";
 import { setTimeout as sleep } from "node:timers/promises";
 import type { Account } from "./postgres-account.js";
 import { startWatchdog } from "./watchdog.js";
@@ -74,6 +74,14 @@ export async function spawnServer(options: {
   }
 }
 
+/** What `probe` gives, or an error as soon as the server ends. */
+export async function whileRunning<T>(server: ServerProcess, probe: Promise<T>): Promise<T> {
+  const ended = server.exited.then(() => {
+    throw new Error("it ended by itself");
+  });
+  return await Promise.race([probe, ended]);
+}
+
 /** Sends each signal in turn until the server is gone, waiting `withinMs` after each but the last. */
 export async function stopServer(
   server: ServerProcess,
@@ -97,12 +105,15 @@ export function lastLines(text: string, count = LOG_TAIL_LINES): string {
   return text.trimEnd().split("\n").slice(-count).join("\n");
 }
 
+/** Sets a big log aside, and one that root left here, which an ordinary user can't go on with. */
 async function rotateLog(logFile: string): Promise<void> {
-  const size = await stat(logFile).then(
-    (found) => found.size,
-    () => 0,
+  const found = await stat(logFile).catch(() => null);
+  if (found === null) return;
+  const isWritable = await access(logFile, constants.W_OK).then(
+    () => true,
+    () => false,
   );
-  if (size > LOG_LIMIT_BYTES) await rename(logFile, `${logFile}.1`);
+  if (found.size > LOG_LIMIT_BYTES || !isWritable) await rename(logFile, `${logFile}.1`);
 }
 
 async function readFrom(file: string, start: number): Promise<string> {
