@@ -300,7 +300,15 @@ describe("an owner's end", () => {
     await chmod(folder, 0o755);
     await makeStoreCheckout(checkout);
     const { owner, stores } = await runStoreOwner(checkout, dir);
-    cleanups.push(() => waitUntilGone([stores.postgres.pid, stores.redis.pid], 10_000));
+    // Where a test failed the servers may still be there; a failed test leaves nothing behind either.
+    cleanups.push(async () => {
+      owner.kill("SIGKILL");
+      for (const pid of [stores.postgres.pid, stores.redis.pid]) {
+        const command = (await findRunningProcess(pid))?.command ?? "";
+        if (/postgres|redis|valkey/.test(command)) process.kill(pid, "SIGQUIT");
+      }
+      await waitUntilGone([stores.postgres.pid, stores.redis.pid], 10_000);
+    });
     expect(stores.postgres.dataPlace).toBe(join(dir, "postgres"));
     return { owner, stores, dir };
   }
