@@ -15,10 +15,7 @@ import {
 import { createServer } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { setTimeout as sleep } from "node:timers/promises";
 import { fileURLToPath } from "node:url";
-import { Redis } from "ioredis";
-import pg from "pg";
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
 import { findFreePort } from "../../cli/stores/free-port.js";
 import { findBlockedFolders } from "../../cli/stores/postgres-account.js";
@@ -32,6 +29,8 @@ import {
   RedisMissingError,
   StoreStartError,
 } from "../../cli/stores/store-errors.js";
+import { findProcesses, waitUntilGone } from "../harness/processes.js";
+import { query, withRedis } from "../harness/store-clients.js";
 import { makeStoreCheckout, makeStoreCheckoutWithPostgres, runStoreOwner } from "../harness/store-owner.js";
 import { startTestStores } from "../harness/stores.js";
 
@@ -53,48 +52,11 @@ afterEach(async () => {
   for (const cleanup of cleanups.reverse()) await cleanup();
 });
 
-async function query<Row extends pg.QueryResultRow>(url: string, sql: string): Promise<Row[]> {
-  const client = new pg.Client({ connectionString: url });
-  await client.connect();
-  try {
-    return (await client.query<Row>(sql)).rows;
-  } finally {
-    await client.end();
-  }
-}
-
-async function withRedis<T>(url: string, use: (redis: Redis) => Promise<T>): Promise<T> {
-  const redis = new Redis(url, { retryStrategy: null });
-  try {
-    return await use(redis);
-  } finally {
-    redis.disconnect();
-  }
-}
-
 async function startIn(dataDir: string, options: { port?: number; settings?: Record<string, string> } = {}) {
   const postgres = await startPostgres({ dataDir, durable: false, log: () => {}, ...options });
   cleanups.push(() => postgres.stop("immediate"));
   expect(postgres.dataPlace).toBe(dataDir);
   return postgres;
-}
-
-async function waitUntilGone(pids: number[], withinMs: number): Promise<void> {
-  const deadline = performance.now() + withinMs;
-  for (;;) {
-    const alive = await Promise.all(pids.map(findRunningProcess));
-    const left = alive.filter((found) => found !== null);
-    if (left.length === 0) return;
-    if (performance.now() > deadline) throw new Error(`still running: ${JSON.stringify(left)}`);
-    await sleep(50);
-  }
-}
-
-/** Pids of processes whose command line holds the text (Linux). */
-async function findProcesses(text: string): Promise<number[]> {
-  const pids = (await readdir("/proc")).filter((name) => /^\d+$/.test(name)).map(Number);
-  const found = await Promise.all(pids.map(findRunningProcess));
-  return found.flatMap((one) => (one?.command.includes(text) ? [one.pid] : []));
 }
 
 async function isPortFree(port: number): Promise<boolean> {
@@ -289,67 +251,6 @@ describe("startPostgres", () => {
     await once(again.owner, "exit");
     await chown(join(dir, "postgres"), 1, 1);
     await expect(runStoreOwner(checkout, dir, NOBODY)).rejects.toThrow("belongs to user number 1");
-  });
-});
-
-describe("an owner's end", () => {
-  async function startOwner() {
-    const checkout = join(folder, "checkout");
-    const dir = join(folder, "data");
-    // Else the data of root's Postgres would not stay in this folder.
-    await chmod(folder, 0o755);
-    await makeStoreCheckout(checkout);
-    const { owner, stores } = await runStoreOwner(checkout, dir);
-    // Where a test failed the servers may still be there; a failed test leaves nothing behind either.
-    cleanups.push(async () => {
-      owner.kill("SIGKILL");
-      for (const pid of [stores.postgres.pid, stores.redis.pid]) {
-        const command = (await findRunningProcess(pid))?.command ?? "";
-        if (/postgres|redis|valkey/.test(command)) process.kill(pid, "SIGQUIT");
-      }
-      await waitUntilGone([stores.postgres.pid, stores.redis.pid], 10_000);
-    });
-    expect(stores.postgres.dataPlace).toBe(join(dir, "postgres"));
-    return { owner, stores, dir };
-  }
-
-  it("by kill -9 ends its Postgres and its Redis, and nothing is left of either", async () => {
-    const { owner, stores } = await startOwner();
-    const session = new pg.Client({ connectionString: stores.postgres.url });
-    session.on("error", () => {});
-    await session.connect();
-    owner.kill("SIGKILL");
-    await waitUntilGone([stores.postgres.pid, stores.redis.pid], 5_000);
-    await waitUntilGone(await findProcesses("ringfleet-watchdog"), 5_000);
-    expect(await findProcesses(stores.postgres.dataPlace)).toEqual([]);
-    // A fast stop, not a crash: Postgres removed its lock file.
-    await expect(lstat(join(stores.postgres.dataPlace, "postmaster.pid"))).rejects.toThrow("ENOENT");
-  });
-
-  it("by kill -9 together with the watchdog leaves a Postgres that the next start stops", async () => {
-    const { owner, stores, dir } = await startOwner();
-    await query(stores.postgres.url, "CREATE TABLE kept AS SELECT 7 AS value");
-    for (const pid of await findProcesses(`ringfleet-watchdog ${stores.postgres.pid} `))
-      process.kill(pid, "SIGKILL");
-    owner.kill("SIGKILL");
-    await waitUntilGone([stores.redis.pid], 5_000);
-    expect(await query(stores.postgres.url, "SELECT 1 AS one")).toEqual([{ one: 1 }]);
-    const next = await startIn(join(dir, "postgres"));
-    expect(await query(next.url, "SELECT value FROM kept")).toEqual([{ value: 7 }]);
-    await waitUntilGone([stores.postgres.pid], 0);
-  });
-
-  it("is not brought about by the terminal's Ctrl-C: the servers don't get it", async () => {
-    const { owner, stores } = await startOwner();
-    process.kill(-(owner.pid as number), "SIGINT");
-    const ended = new Promise((resolve) => owner.once("exit", resolve));
-    // Whoever was going to stop on SIGINT has had it by the time a later SIGINT was answered.
-    await Promise.race([ended, sleep(500)]);
-    expect(await query(stores.postgres.url, "SELECT 1 AS one")).toEqual([{ one: 1 }]);
-    expect(await withRedis(stores.redis.url, (client) => client.ping())).toBe("PONG");
-    owner.kill("SIGTERM");
-    await ended;
-    await waitUntilGone([stores.postgres.pid, stores.redis.pid], 0);
   });
 });
 
