@@ -8,7 +8,9 @@ import { notFound, problemHandler } from "./problem.js";
 export class PortTakenError extends Error {
   readonly exitCode = 2;
   constructor(host: string, port: number) {
-    super(`PORT=${port}: something else listens on ${host}:${port}; set PORT to another, or to 0 for any free one`);
+    super(
+      `PORT=${port}: something else listens on ${host}:${port}; set PORT to another, or to 0 for any free one`,
+    );
   }
 }
 

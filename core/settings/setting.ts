@@ -84,7 +84,8 @@ export const SETTINGS: readonly Setting[] = [
   },
   {
     name: "WORKER_NAME",
-    description: "Name of this worker; else POD_NAME, else host name and pid. Two at once: the newer one stays.",
+    description:
+      "Name of this worker; else POD_NAME, else host name and pid. Two at once: the newer one stays.",
     processes: WORKER,
     unit: "name",
     ...NAME,
@@ -92,7 +93,8 @@ export const SETTINGS: readonly Setting[] = [
   },
   {
     name: "WORKER_REVISION",
-    description: "What this worker was deployed from; during a rollout a newcomer takes its predecessor's seat.",
+    description:
+      "What this worker was deployed from; during a rollout a newcomer takes its predecessor's seat.",
     processes: WORKER,
     unit: "name",
     ...text(/^[A-Za-z0-9._:@/-]{0,128}$/, "up to 128 letters, digits and . _ : @ / -"),
@@ -213,7 +215,8 @@ export const SETTINGS: readonly Setting[] = [
   },
   {
     name: "PG_POOL_SIZE",
-    description: "Connections to Postgres, beside a worker's one for its ticks. Default: 2 (worker), 5 (control plane).",
+    description:
+      "Connections to Postgres, beside a worker's one for its ticks. Default: 2 (worker), 5 (control plane).",
     processes: BOTH,
     unit: "connections",
     ...integer(1, 100),

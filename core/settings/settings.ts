@@ -69,10 +69,7 @@ export function parseWorkerSettings(env: Environment, readFile?: ReadFile): Work
   });
 }
 
-function common(
-  values: Map<string, unknown>,
-  defaults: { port: number; poolSize: number },
-): CommonSettings {
+function common(values: Map<string, unknown>, defaults: { port: number; poolSize: number }): CommonSettings {
   return {
     databaseUrl: values.get("DATABASE_URL") as string,
     redisUrl: values.get("REDIS_URL") as string,

@@ -1,0 +1,90 @@
+import type { Logger } from "pino";
+import { collectDefaultMetrics, Registry } from "prom-client";
+import { healthRouter } from "../core/http/health.js";
+import { createApp, listen } from "../core/http/server.js";
+import type { Running } from "../core/lifecycle/process.js";
+import { awaitSchema } from "../core/postgres/await-schema.js";
+import { Database } from "../core/postgres/database.js";
+import { registerPoolMetrics } from "../core/postgres/pool-metrics.js";
+import { fleetId, nextIncarnation } from "../core/postgres/schema.js";
+import type { ControlPlaneSettings } from "../core/settings/settings.js";
+import { apiRouter } from "./api/router.js";
+import { ControlPlane } from "./control-plane.js";
+
+/** A loop that makes no round for this long is stuck. */
+const STUCK_AFTER_MS = 15_000;
+const STATEMENT_TIMEOUT_MS = 5000;
+
+/** Wires a control-plane replica and starts it: HTTP first, so that it can tell what it waits for. */
+export async function startControlPlane(settings: ControlPlaneSettings, log: Logger): Promise<Running> {
+  const registry = new Registry();
+  collectDefaultMetrics({ register: registry });
+  const abort = new AbortController();
+  let obstacle: string | null = "Postgres";
+  let plane: ControlPlane | null = null;
+  const health = healthRouter({
+    live: () => plane?.stuckFor(STUCK_AFTER_MS) ?? null,
+    ready: () => (plane === null ? [obstacle ?? "Postgres"] : plane.missing()),
+    registry,
+  });
+  const http = await listen(
+    createApp([health, apiRouter(() => plane?.api ?? null)], log),
+    settings.host,
+    settings.port,
+  );
+  log.info({ url: http.url }, `listening on ${http.url}`);
+  const starting = join(settings, log, registry, abort.signal, (what) => {
+    obstacle = what;
+  }).then((joined) => {
+    plane = joined;
+    return joined;
+  });
+  starting.catch((error: unknown) => {
+    if (!abort.signal.aborted) throw error;
+  });
+  return {
+    ended: new Promise<number>(() => undefined),
+    async stop() {
+      abort.abort();
+      const joined = await starting.catch(() => null);
+      await joined?.stop();
+      await http.stop();
+    },
+  };
+}
+
+/** Waits for the schema and starts the replica's loops. */
+async function join(
+  settings: ControlPlaneSettings,
+  log: Logger,
+  registry: Registry,
+  signal: AbortSignal,
+  describe: (obstacle: string | null) => void,
+): Promise<ControlPlane> {
+  const db = new Database({
+    url: settings.databaseUrl,
+    schema: settings.pgSchema,
+    applicationName: `ringfleet/${settings.replicaName}`,
+    poolSize: settings.pgPoolSize,
+    statementTimeoutMs: STATEMENT_TIMEOUT_MS,
+    onIdleError: (error) => log.debug(`an idle connection to Postgres broke: ${error.message}`),
+  });
+  registerPoolMetrics(registry, db);
+  try {
+    await awaitSchema(db, log, signal, describe);
+    const incarnation = await nextIncarnation(db);
+    const plane = new ControlPlane({
+      settings,
+      db,
+      fleet: await fleetId(db),
+      replica: `${settings.replicaName}/${incarnation}`,
+      registry,
+      log,
+    });
+    plane.start();
+    return plane;
+  } catch (error) {
+    await db.close();
+    throw error;
+  }
+}

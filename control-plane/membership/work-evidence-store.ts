@@ -1,0 +1,37 @@
+import type { Queryable } from "../../core/postgres/database.js";
+import type { WorkEvidence } from "./verdict.js";
+
+/**
+ * What Postgres says of the rows in `slots`: whether `worker` has worked any of them lately. One statement of
+ * index probes; it ends at the first row found.
+ */
+export async function readWorkEvidence(
+  db: Queryable,
+  worker: string,
+  slots: readonly number[],
+  latelyMs: number,
+): Promise<WorkEvidence> {
+  const { rows } = await db.query<{
+    ageMs: number | null;
+    hasRows: boolean;
+    newest: boolean;
+    lately: boolean;
+  }>(
+    `WITH newest AS MATERIALIZED (SELECT tick FROM ticks ORDER BY tick DESC LIMIT 1)
+     SELECT
+       (SELECT (extract(epoch FROM clock_timestamp() - tick) * 1000)::float8 FROM newest) AS "ageMs",
+       EXISTS (SELECT FROM work_items WHERE slot = ANY($1::int2[]) AND lasttick > '-infinity') AS "hasRows",
+       EXISTS (SELECT FROM work_items WHERE slot = ANY($1::int2[]) AND currentworker = $2
+               AND lasttick >= (SELECT tick FROM newest)) AS newest,
+       EXISTS (SELECT FROM work_items WHERE slot = ANY($1::int2[]) AND currentworker = $2
+               AND lasttick > now() - $3 * interval '1 ms') AS lately`,
+    [slots, worker, latelyMs],
+  );
+  const row = rows[0];
+  return {
+    hasRows: row?.hasRows ?? false,
+    newestTickAgeMs: row?.ageMs ?? Number.POSITIVE_INFINITY,
+    workedNewestTick: row?.newest ?? false,
+    workedLately: row?.lately ?? false,
+  };
+}

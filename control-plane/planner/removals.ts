@@ -1,0 +1,20 @@
+const WINDOW_MS = 60_000;
+
+/** Which workers were removed as dead or unfit in the last minute, and how often: who flaps waits longer. */
+export class Removals {
+  readonly #byName = new Map<string, number[]>();
+
+  add(name: string, now: number): void {
+    this.#byName.set(name, [...this.#recent(name, now), now]);
+  }
+
+  count(name: string, now: number): number {
+    const recent = this.#recent(name, now);
+    if (recent.length === 0) this.#byName.delete(name);
+    return recent.length;
+  }
+
+  #recent(name: string, now: number): number[] {
+    return (this.#byName.get(name) ?? []).filter((at) => now - at < WINDOW_MS);
+  }
+}

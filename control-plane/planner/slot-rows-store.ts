@@ -1,0 +1,28 @@
+import type { Queryable } from "../../core/postgres/database.js";
+import { SLOT_COUNT } from "../../core/ring/slots.js";
+
+export interface SlotRows {
+  /** Rows of each of the 16,384 slots. */
+  rows: Uint32Array;
+  total: number;
+  /** Age of the row that has waited longest for its next tick, ms; null where none was ever worked. */
+  oldestRowAgeMs: number | null;
+}
+
+/** Counts the table by slot. Reads the whole table: a background job, never on the way of a publish. */
+export async function countSlotRows(db: Queryable): Promise<SlotRows> {
+  const { rows } = await db.query<{ slot: number; rows: number; ageMs: number | null }>(
+    `SELECT slot, count(*)::int AS rows,
+       (extract(epoch FROM now() - min(lasttick) FILTER (WHERE lasttick > '-infinity')) * 1000)::float8 AS "ageMs"
+     FROM work_items GROUP BY slot`,
+  );
+  const bySlot = new Uint32Array(SLOT_COUNT);
+  let total = 0;
+  let oldestRowAgeMs: number | null = null;
+  for (const { slot, rows: count, ageMs } of rows) {
+    bySlot[slot] = count;
+    total += count;
+    if (ageMs !== null) oldestRowAgeMs = Math.max(oldestRowAgeMs ?? 0, ageMs);
+  }
+  return { rows: bySlot, total, oldestRowAgeMs };
+}

@@ -1,0 +1,61 @@
+import type { Queryable } from "../../core/postgres/database.js";
+import { openRingSnapshot, type RingSnapshot } from "../../core/ring/view.js";
+import { type Config, configSchema } from "../../core/versions/config.js";
+import type { VersionDocument } from "../../core/versions/version.js";
+import {
+  readActiveVersion,
+  readHighestVersions,
+  readNewestVersions,
+} from "../../core/versions/version-store.js";
+
+/** How long what was read may be taken for the newest without asking again. */
+const REFRESH_MS = 1000;
+
+export interface NewestRing {
+  document: VersionDocument;
+  snapshot: RingSnapshot;
+}
+
+/** The highest ring view (what a plan builds on) and the config in force, as this replica last read them. */
+export class NewestVersions {
+  readonly #db: Queryable;
+  #ring: NewestRing | null = null;
+  #config: Config | null = null;
+  #loaded = false;
+
+  constructor(db: Queryable) {
+    this.#db = db;
+  }
+
+  get ring(): NewestRing | null {
+    return this.#ring;
+  }
+
+  /** The config in force, or null where there is none yet. */
+  get config(): Config | null {
+    return this.#config;
+  }
+
+  /** Whether Postgres has been asked at all: before that, null means unknown. */
+  get loaded(): boolean {
+    return this.#loaded;
+  }
+
+  /** Takes a view that this replica has published itself. */
+  took(ring: NewestRing): void {
+    if (this.#ring === null || ring.document.version > this.#ring.document.version) this.#ring = ring;
+  }
+
+  /** Reads what has changed. Returns the milliseconds until the next step. */
+  async step(): Promise<number> {
+    const highest = await readHighestVersions(this.#db);
+    if (highest.ring !== (this.#ring?.document.version ?? 0)) {
+      const [document] = await readNewestVersions(this.#db, "ring", 1);
+      if (document !== undefined) this.took({ document, snapshot: openRingSnapshot(document) });
+    }
+    const active = await readActiveVersion(this.#db, "config");
+    if (active !== null) this.#config = configSchema.parse(active.body);
+    this.#loaded = true;
+    return REFRESH_MS;
+  }
+}

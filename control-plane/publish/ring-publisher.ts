@@ -1,0 +1,92 @@
+import type { Redis } from "ioredis";
+import type { Logger } from "pino";
+import type { Queryable } from "../../core/postgres/database.js";
+import { reasonOf } from "../../core/postgres/errors.js";
+import { announceVersion } from "../../core/redis/hints.js";
+import type { RedisKeys } from "../../core/redis/keys.js";
+import { rowsMoved } from "../../core/ring/balance.js";
+import { type Member, planRing } from "../../core/ring/plan.js";
+import { openRingSnapshot, ringDigest } from "../../core/ring/view.js";
+import { publishRing } from "../../core/versions/version-store.js";
+import type { PlannerMetrics } from "../planner/planner-metrics.js";
+import type { NewestVersions } from "./newest-versions.js";
+
+export interface RingPublisherOptions {
+  db: Queryable;
+  redis: Redis;
+  keys: RedisKeys;
+  fleet: string;
+  replica: string;
+  newest: NewestVersions;
+  metrics: PlannerMetrics;
+  monotonicNow: () => number;
+  log: Logger;
+}
+
+export interface PublishRequest {
+  term: number;
+  members: readonly Member[];
+  /** Incarnations that leave by death. */
+  dead: readonly number[];
+  reason: string;
+  /** Rows of each slot. */
+  slotRows: Uint32Array;
+}
+
+/** Plans the next ring view on the highest one, publishes it, and tells everybody. */
+export class RingPublisher {
+  readonly #options: RingPublisherOptions;
+
+  constructor(options: RingPublisherOptions) {
+    this.#options = options;
+  }
+
+  /** Returns whether a view was published: not if it would change nothing, or Postgres refused it. */
+  async publish(request: PublishRequest): Promise<boolean> {
+    const { db, newest, replica, metrics, monotonicNow, log } = this.#options;
+    const base = newest.ring;
+    const startedAt = monotonicNow();
+    const view = planRing(base?.snapshot ?? null, request.members, request.slotRows, request.dead);
+    const digest = ringDigest(view);
+    metrics.planned(monotonicNow() - startedAt);
+    if (digest === base?.document.digest) return false;
+    const document = await publishRing(db, {
+      base: base?.document.version ?? 0,
+      digest,
+      body: view,
+      createdBy: replica,
+      reason: request.reason,
+      holder: replica,
+      term: request.term,
+    });
+    if (document === null) {
+      metrics.refused();
+      log.warn(
+        { term: request.term },
+        "Postgres refused a ring view: the term has ended, or another was first",
+      );
+      await newest.step();
+      return false;
+    }
+    const snapshot = openRingSnapshot(document);
+    newest.took({ document, snapshot });
+    const moved = rowsMoved(base?.snapshot ?? null, snapshot, request.slotRows);
+    metrics.published(request.reason, moved);
+    metrics.version(document.version);
+    log.info(
+      { version: document.version, reason: request.reason, rowsMoved: moved },
+      `ring ${document.version} (${request.reason}): ${view.seats.length} seats, ${moved} rows move`,
+    );
+    await this.#announce(document);
+    return true;
+  }
+
+  async #announce(document: Parameters<typeof announceVersion>[3]): Promise<void> {
+    const { redis, keys, fleet, log } = this.#options;
+    try {
+      await announceVersion(redis, keys, fleet, document);
+    } catch (error) {
+      log.warn(`ring ${document.version} is published, but not announced: ${reasonOf(error)}`);
+    }
+  }
+}

@@ -1,0 +1,93 @@
+import pg from "pg";
+
+// bigint columns hold version numbers, terms and incarnations: all far below 2^53.
+pg.types.setTypeParser(pg.types.builtins.INT8, Number);
+
+export interface DatabaseOptions {
+  url: string;
+  /** Schema that holds ringfleet's tables. */
+  schema: string;
+  /** At most 63 bytes reach pg_stat_activity. */
+  applicationName: string;
+  poolSize: number;
+  /** Both the server's statement_timeout and, 500 ms later, the client's own. */
+  statementTimeoutMs: number;
+  lockTimeoutMs?: number;
+  /** Hears of connections that broke while idle; they are replaced by themselves. */
+  onIdleError?: (error: Error) => void;
+}
+
+export type Row = Record<string, unknown>;
+
+export interface QueryResult<R> {
+  rows: R[];
+  rowCount: number;
+}
+
+/** What a store needs of Postgres: the pool and the tick session both are one. */
+export interface Queryable {
+  query<R extends Row = Row>(text: string, values?: readonly unknown[]): Promise<QueryResult<R>>;
+}
+
+/**
+ * Server-side settings every connection starts with. `tcp_user_timeout` and the keepalives let the server drop
+ * a client that the network has cut off, whose row locks would otherwise outlive it.
+ */
+function startupOptions(options: DatabaseOptions): string {
+  const settings = [
+    `search_path=${options.schema}`,
+    `statement_timeout=${options.statementTimeoutMs}`,
+    "idle_in_transaction_session_timeout=5000",
+    "tcp_user_timeout=2500",
+    "tcp_keepalives_idle=1",
+    "tcp_keepalives_interval=1",
+    "tcp_keepalives_count=2",
+    "synchronous_commit=on",
+  ];
+  if (options.lockTimeoutMs !== undefined) settings.push(`lock_timeout=${options.lockTimeoutMs}`);
+  return settings.map((setting) => `-c ${setting}`).join(" ");
+}
+
+/** Connection settings shared by the pool and by single sessions. */
+export function clientConfig(options: DatabaseOptions): pg.ClientConfig {
+  return {
+    connectionString: options.url,
+    application_name: options.applicationName,
+    options: startupOptions(options),
+    connectionTimeoutMillis: 3000,
+    query_timeout: options.statementTimeoutMs + 500,
+    keepAlive: true,
+    keepAliveInitialDelayMillis: 1000,
+  };
+}
+
+/** A bounded pool of connections. A query that fails or times out costs its connection, never the pool. */
+export class Database implements Queryable {
+  readonly #pool: pg.Pool;
+  #closed = false;
+
+  constructor(options: DatabaseOptions) {
+    this.#pool = new pg.Pool({ ...clientConfig(options), max: options.poolSize, idleTimeoutMillis: 30_000 });
+    this.#pool.on("error", (error) => options.onIdleError?.(error));
+  }
+
+  async query<R extends Row = Row>(text: string, values?: readonly unknown[]): Promise<QueryResult<R>> {
+    const result = await this.#pool.query<R>(text, values as unknown[]);
+    return { rows: result.rows, rowCount: result.rowCount ?? 0 };
+  }
+
+  /** Connections by use, for the metrics. */
+  connections(): { total: number; idle: number; waiting: number } {
+    return {
+      total: this.#pool.totalCount,
+      idle: this.#pool.idleCount,
+      waiting: this.#pool.waitingCount,
+    };
+  }
+
+  async close(): Promise<void> {
+    if (this.#closed) return;
+    this.#closed = true;
+    await this.#pool.end();
+  }
+}

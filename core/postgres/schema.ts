@@ -1,0 +1,83 @@
+import { readdirSync } from "node:fs";
+import { join } from "node:path";
+import { runner } from "node-pg-migrate";
+import { projectRoot } from "../project-root.js";
+import type { Queryable } from "./database.js";
+import { SQLSTATE, sqlState } from "./errors.js";
+
+const MIGRATIONS_TABLE = "schema_migrations";
+
+/** The database's schema is of a later release than this process. Exit code 3. */
+export class UnknownSchemaError extends Error {
+  readonly exitCode = 3;
+  constructor(found: string, known: string) {
+    super(`the database has schema ${found}, this release knows ${known}: run a release that knows ${found}`);
+  }
+}
+
+/** Names of this release's migrations, oldest first. */
+export function knownMigrations(): string[] {
+  return readdirSync(join(projectRoot(), "migrations"))
+    .filter((file) => file.endsWith(".sql"))
+    .map((file) => file.slice(0, -".sql".length))
+    .sort();
+}
+
+/**
+ * Brings the schema forward to this release; concurrent callers wait for each other. Never drops or empties a
+ * table. Returns the names of the migrations that were run; throws UnknownSchemaError on a newer schema.
+ */
+export async function migrate(databaseUrl: string, schema: string): Promise<string[]> {
+  const done = await runner({
+    databaseUrl,
+    dir: join(projectRoot(), "migrations"),
+    direction: "up",
+    migrationsTable: MIGRATIONS_TABLE,
+    schema,
+    createSchema: true,
+    checkOrder: false,
+    advisoryLockMode: "wait",
+    log: () => undefined,
+  });
+  return done.map((migration) => migration.name);
+}
+
+/**
+ * What is still missing before this release can work, or null when nothing is.
+ * Throws UnknownSchemaError where the database is ahead of this release.
+ */
+export async function missingSchema(db: Queryable): Promise<string | null> {
+  const known = knownMigrations();
+  const latest = known[known.length - 1] ?? "none";
+  const applied = await appliedMigrations(db);
+  const unknown = applied.filter((name) => !known.includes(name));
+  const newest = unknown[unknown.length - 1];
+  if (newest !== undefined) throw new UnknownSchemaError(newest, latest);
+  return applied.includes(latest) ? null : latest;
+}
+
+async function appliedMigrations(db: Queryable): Promise<string[]> {
+  try {
+    const { rows } = await db.query<{ name: string }>(`SELECT name FROM ${MIGRATIONS_TABLE} ORDER BY name`);
+    return rows.map((row) => row.name);
+  } catch (error) {
+    if (sqlState(error) === SQLSTATE.undefinedTable) return [];
+    throw error;
+  }
+}
+
+/** This database's fleet, a uuid. */
+export async function fleetId(db: Queryable): Promise<string> {
+  const { rows } = await db.query<{ id: string }>("SELECT id FROM fleet");
+  const row = rows[0];
+  if (row === undefined) throw new Error("table fleet is empty: the schema is damaged");
+  return row.id;
+}
+
+/** Takes the next incarnation number. */
+export async function nextIncarnation(db: Queryable): Promise<number> {
+  const { rows } = await db.query<{ incarnation: number }>("SELECT nextval('incarnations') AS incarnation");
+  const row = rows[0];
+  if (row === undefined) throw new Error("sequence incarnations gave no number");
+  return row.incarnation;
+}

@@ -1,0 +1,46 @@
+import { buildSlotRing } from "./hash-ring.js";
+import { levelOwners } from "./level.js";
+import { assignSeats, type Member } from "./seats.js";
+import { SLOT_COUNT } from "./slots.js";
+import type { RingSnapshot, RingView } from "./view.js";
+
+export type { Member } from "./seats.js";
+
+/**
+ * The next ring view: who sits where and who owns each slot, with the fewest rows moved. Pure: the same
+ * arguments give the same view, in whatever order `members` stand.
+ *
+ * @param previous the view it follows (the highest published one), null for the first
+ * @param members all who shall sit, survivors and joiners; who sat before and isn't among them leaves
+ * @param slotRows rows of each of the 16,384 slots
+ * @param dead incarnations that leave because they are dead
+ */
+export function planRing(
+  previous: RingSnapshot | null,
+  members: readonly Member[],
+  slotRows: ArrayLike<number>,
+  dead: readonly number[],
+): RingView {
+  const seats = assignSeats(previous?.view.seats ?? [], members);
+  const ring = buildSlotRing(seats.map((seat) => seat.seat));
+  const owners = levelOwners(seats, ring, previous?.owners ?? null, slotRows);
+  return {
+    format: 1,
+    seats,
+    exceptions: runsOf(owners, ring.defaults),
+    dead: [...new Set(dead)].sort((a, b) => a - b),
+  };
+}
+
+/** Slots whose owner isn't the ring's default, as runs of equal owner. */
+function runsOf(owners: Uint16Array, defaults: Uint16Array): [number, number, number][] {
+  const runs: [number, number, number][] = [];
+  for (let slot = 0; slot < SLOT_COUNT; slot++) {
+    const owner = owners[slot] ?? 0;
+    if (owner === defaults[slot]) continue;
+    const last = runs[runs.length - 1];
+    if (last !== undefined && last[0] + last[1] === slot && last[2] === owner) last[1] += 1;
+    else runs.push([slot, 1, owner]);
+  }
+  return runs;
+}

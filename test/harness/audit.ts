@@ -1,0 +1,170 @@
+import type pg from "pg";
+import { expectedOwners, expectedSlot } from "./expected-owners.js";
+
+/**
+ * Watches work_items from outside: a statement-level trigger writes every change to a table of its own. The
+ * fleet knows nothing of it.
+ */
+export async function installAudit(client: pg.ClientBase, options: { logged?: boolean } = {}): Promise<void> {
+  await client.query(`
+    CREATE ${options.logged === true ? "" : "UNLOGGED"} TABLE audit (
+      id text NOT NULL, old_value int, new_value int, old_tick timestamptz, tick timestamptz,
+      worker text, application text, at timestamptz NOT NULL);
+    CREATE FUNCTION audit_work() RETURNS trigger LANGUAGE plpgsql AS $$
+    BEGIN
+      INSERT INTO audit
+      SELECT n.id::text, o.value, n.value, o.lasttick, n.lasttick, n.currentworker,
+             current_setting('application_name'), clock_timestamp()
+      FROM new_rows n JOIN old_rows o USING (id);
+      RETURN NULL;
+    END $$;
+    CREATE TRIGGER audit_work AFTER UPDATE ON work_items
+      REFERENCING OLD TABLE AS old_rows NEW TABLE AS new_rows
+      FOR EACH STATEMENT EXECUTE FUNCTION audit_work();
+    -- Rows come and go: a row owes ticks only while it is there.
+    CREATE TABLE audit_rows (id text PRIMARY KEY, inserted_at timestamptz NOT NULL, deleted_at timestamptz);
+    INSERT INTO audit_rows SELECT id::text, clock_timestamp() FROM work_items;
+    CREATE FUNCTION audit_insert() RETURNS trigger LANGUAGE plpgsql AS $$
+    BEGIN
+      INSERT INTO audit_rows SELECT id::text, clock_timestamp() FROM new_rows;
+      RETURN NULL;
+    END $$;
+    CREATE TRIGGER audit_insert AFTER INSERT ON work_items
+      REFERENCING NEW TABLE AS new_rows FOR EACH STATEMENT EXECUTE FUNCTION audit_insert();
+    CREATE FUNCTION audit_delete() RETURNS trigger LANGUAGE plpgsql AS $$
+    BEGIN
+      UPDATE audit_rows SET deleted_at = clock_timestamp() WHERE id IN (SELECT id::text FROM old_rows);
+      RETURN NULL;
+    END $$;
+    CREATE TRIGGER audit_delete AFTER DELETE ON work_items
+      REFERENCING OLD TABLE AS old_rows FOR EACH STATEMENT EXECUTE FUNCTION audit_delete();`);
+}
+
+export interface AuditReport {
+  ticks: number;
+  rows: number;
+  writes: number;
+  /** (row, tick) pairs written more than once. */
+  doubled: string[];
+  /** (row, tick) pairs never written although the row was there, and the machine itself kept up. */
+  lost: { id: string; tick: number }[];
+  /** Writes by another than the owner under the view sealed for the tick. */
+  foreign: string[];
+  /** Writes that changed the value by other than the sealed config's increment, or whose row's tick fell. */
+  wrong: string[];
+  /** Ticks that the control probe missed as well. */
+  excusedTicks: number;
+}
+
+interface AuditRow {
+  id: string;
+  old_value: number;
+  new_value: number;
+  old_tick: number;
+  tick: number;
+  worker: string;
+  application: string;
+  at: number;
+}
+
+export interface AuditWindow {
+  /** Epoch ms of the database's clock; ticks from `from` up to and including `to` are judged. */
+  from: number;
+  to: number;
+  tickMs?: number;
+  /** Ticks that the control probe missed: excused. */
+  excused?: ReadonlySet<number>;
+}
+
+const EPOCH_MS = (column: string) =>
+  `CASE WHEN ${column} = '-infinity' THEN -1 ELSE (extract(epoch FROM ${column}) * 1000)::float8 END`;
+
+/** Judges every (row, tick) of a window, from `audit`, `ticks` and `versions` alone. */
+export async function judgeAudit(client: pg.ClientBase, window: AuditWindow): Promise<AuditReport> {
+  const tickMs = window.tickMs ?? 1000;
+  const { rows: writes } = await client.query<AuditRow>(
+    `SELECT id, old_value, new_value, worker, application, ${EPOCH_MS("old_tick")} AS old_tick,
+       ${EPOCH_MS("tick")} AS tick, ${EPOCH_MS("at")} AS at
+     FROM audit WHERE tick >= to_timestamp($1) AND tick <= to_timestamp($2)`,
+    [window.from / 1000, window.to / 1000],
+  );
+  const { rows: sealed } = await client.query<{ tick: number; ring: number; config: number }>(
+    `SELECT ${EPOCH_MS("tick")} AS tick, ring::int, config::int FROM ticks
+     WHERE tick >= to_timestamp($1) AND tick <= to_timestamp($2)`,
+    [window.from / 1000, window.to / 1000],
+  );
+  const { rows: items } = await client.query<{ id: string; from: number; to: number | null }>(
+    `SELECT id, ${EPOCH_MS("inserted_at")} AS "from", ${EPOCH_MS("deleted_at")} AS "to" FROM audit_rows`,
+  );
+  const documents = await readDocuments(client);
+  const byTick = new Map(sealed.map((tick) => [tick.tick, tick]));
+  const excused = window.excused ?? new Set<number>();
+  const seen = new Map<number, Set<string>>();
+  const report: AuditReport = {
+    ticks: 0,
+    rows: items.length,
+    writes: writes.length,
+    doubled: [],
+    lost: [],
+    foreign: [],
+    wrong: [],
+    excusedTicks: 0,
+  };
+  for (const write of writes) {
+    const ids = seen.get(write.tick) ?? new Set();
+    seen.set(write.tick, ids);
+    const where = `${write.id} at ${new Date(write.tick).toISOString()} by ${write.application}`;
+    if (ids.has(write.id)) report.doubled.push(where);
+    ids.add(write.id);
+    const tick = byTick.get(write.tick);
+    if (tick === undefined) {
+      report.wrong.push(`${where}: the tick is not sealed`);
+      continue;
+    }
+    const owner = documents.owners(tick.ring)[expectedSlot(write.id)];
+    if (owner !== write.worker) report.foreign.push(`${where}: ring ${tick.ring} names ${owner}`);
+    const increment = documents.increment(tick.config);
+    if (write.new_value - write.old_value !== increment) {
+      report.wrong.push(`${where}: ${write.old_value} -> ${write.new_value}, config ${tick.config}`);
+    }
+    if (write.old_tick >= write.tick) report.wrong.push(`${where}: lasttick did not rise`);
+  }
+  for (let tick = window.from; tick <= window.to; tick += tickMs) {
+    report.ticks += 1;
+    const ids = seen.get(tick) ?? new Set();
+    const owed = items.filter(
+      (item) => item.from < tick && (item.to === null || item.to > tick + 2 * tickMs),
+    );
+    const missing = owed.filter((item) => !ids.has(item.id));
+    if (missing.length > 0 && excused.has(tick)) report.excusedTicks += 1;
+    else report.lost.push(...missing.map(({ id }) => ({ id, tick })));
+  }
+  return report;
+}
+
+async function readDocuments(client: pg.ClientBase) {
+  const { rows } = await client.query<{ kind: string; version: number; body: never }>(
+    "SELECT kind, version::int, body FROM versions",
+  );
+  const bodies = new Map(rows.map((row) => [`${row.kind}/${row.version}`, row.body as unknown]));
+  const owners = new Map<number, (string | null)[]>();
+  return {
+    owners(version: number): (string | null)[] {
+      const known =
+        owners.get(version) ??
+        expectedOwners(bodies.get(`ring/${version}`) as Parameters<typeof expectedOwners>[0]);
+      owners.set(version, known);
+      return known;
+    },
+    increment(version: number): number {
+      return (bodies.get(`config/${version}`) as { increment: number }).increment;
+    },
+  };
+}
+
+/** Gaps in ticks of each row in a window: for a fault that may cost some. */
+export function gapsByRow(report: AuditReport): Map<string, number> {
+  const gaps = new Map<string, number>();
+  for (const { id } of report.lost) gaps.set(id, (gaps.get(id) ?? 0) + 1);
+  return gaps;
+}

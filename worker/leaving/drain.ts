@@ -1,0 +1,55 @@
+/** Ticks sealed this long after a newcomer said goodbye can't seat it any more. */
+const UNSEATED_GRACE_MS = 1000;
+
+/**
+ * When a leaving worker may end: once a tick is sealed under a view without it.
+ *
+ *   working ──begin──▶ leaving ──tick without a seat──▶ done
+ */
+export class Drain {
+  readonly #now: () => number;
+  readonly #resolvers: (() => void)[] = [];
+  #begunAt: number | null = null;
+  #wasSeated = false;
+  #isDone = false;
+
+  constructor(now: () => number) {
+    this.#now = now;
+  }
+
+  get begun(): boolean {
+    return this.#begunAt !== null;
+  }
+
+  begin(seated: boolean): void {
+    this.#begunAt ??= this.#now();
+    this.#wasSeated ||= seated;
+  }
+
+  /** A tick was sealed, with or without a seat for us. */
+  sawTick(seated: boolean): void {
+    if (this.#begunAt === null) return;
+    this.#wasSeated ||= seated;
+    if (seated) return;
+    const surely = this.#wasSeated || this.#now() - this.#begunAt > UNSEATED_GRACE_MS;
+    if (surely) this.#finish();
+  }
+
+  /** Resolves true when handed over; false after `timeoutMs`. A worker that never sat waits a moment only. */
+  done(timeoutMs: number): Promise<boolean> {
+    if (this.#isDone) return Promise.resolve(true);
+    return new Promise((resolve) => {
+      const limitMs = this.#wasSeated ? timeoutMs : Math.min(timeoutMs, 2 * UNSEATED_GRACE_MS);
+      const timer = setTimeout(() => resolve(!this.#wasSeated), limitMs);
+      this.#resolvers.push(() => {
+        clearTimeout(timer);
+        resolve(true);
+      });
+    });
+  }
+
+  #finish(): void {
+    this.#isDone = true;
+    for (const resolve of this.#resolvers.splice(0)) resolve();
+  }
+}

@@ -1,0 +1,54 @@
+import { createHash } from "node:crypto";
+import type { Logger } from "pino";
+import type { Queryable } from "../../core/postgres/database.js";
+import type { Progress } from "../tick/ticker.js";
+import { sliceIds } from "../work/work-store.js";
+
+export interface SliceLogOptions {
+  db: Queryable;
+  log: Logger;
+  /** Up to this many ids are printed; beyond that, what identifies the slice. */
+  limit: number;
+  progress: () => Progress | null;
+}
+
+/** Prints each second which work items this worker watches. */
+export class SliceLog {
+  readonly #options: SliceLogOptions;
+  #slots: readonly number[] = [];
+
+  constructor(options: SliceLogOptions) {
+    this.#options = options;
+  }
+
+  /** Prints one line. Returns the milliseconds until the next. */
+  async step(): Promise<number> {
+    const progress = this.#options.progress();
+    if (progress === null) return 200;
+    const { slice, rows } = progress;
+    if (rows <= this.#options.limit) await this.#printIds(progress);
+    else this.#printSummary(progress);
+    this.#slots = slice.slots;
+    return 1000;
+  }
+
+  async #printIds({ slice }: Progress): Promise<void> {
+    const { db, limit, log } = this.#options;
+    const ids = slice.slots.length === 0 ? [] : await sliceIds(db, slice.slots, limit);
+    const items = ids.length === 1 ? "work item" : "work items";
+    log.info({ watching: ids }, `watching ${ids.length} ${items}: ${ids.join(" ")}`);
+  }
+
+  #printSummary({ slice, rows }: Progress): void {
+    const before = new Set(this.#slots);
+    const now = new Set(slice.slots);
+    const gained = slice.slots.filter((slot) => !before.has(slot)).length;
+    const lost = this.#slots.filter((slot) => !now.has(slot)).length;
+    const digest = createHash("sha256").update(slice.slots.join()).digest("hex").slice(0, 12);
+    this.#options.log.info(
+      { rows, slots: slice.slots.length, ring: slice.ring.version, digest, gained, lost },
+      `watching ${rows} work items in ${slice.slots.length} slots of ring ${slice.ring.version}` +
+        ` (slice ${digest}, +${gained} -${lost} slots)`,
+    );
+  }
+}
