@@ -1,63 +1,103 @@
 import { readFileSync } from "node:fs";
-import { type ProcessKind, SETTINGS, type Setting } from "./setting.js";
-import { SettingsError } from "./settings-error.js";
+import { hostname } from "node:os";
+import type { ProcessKind, Setting } from "./setting.js";
+import type { SettingProblem } from "./settings-error.js";
 
 export type Environment = Readonly<Record<string, string | undefined>>;
+/** The text of a file; throws where it can't be read. */
 export type ReadFile = (path: string) => string;
 
-const readText: ReadFile = (path) => readFileSync(path, "utf8");
+export const readTextFile: ReadFile = (path) => readFileSync(path, "utf8");
 
-/**
- * Values of a process's settings by name; undefined where neither set nor defaulted. An empty variable counts as
- * not set; NAME_FILE names a file that holds the value. Throws SettingsError, naming every variable that is wrong.
- */
-export function readEnvironment(
+export type Reading = { ok: true; value: unknown } | { ok: false; problem: SettingProblem };
+
+interface Source {
+  /** Variable to name in an error. */
+  variable: string;
+  text: string;
+  /** Set where the text comes from a file. */
+  path?: string;
+}
+
+/** The value of one setting. An empty variable counts as not set; NAME_FILE names a file that holds the value. */
+export function readSetting(
+  setting: Setting,
   kind: ProcessKind,
   env: Environment,
-  readFile: ReadFile = readText,
-): Map<string, unknown> {
-  const values = new Map<string, unknown>();
-  const problems: string[] = [];
-  for (const setting of SETTINGS) {
-    if (!setting.processes.includes(kind)) continue;
-    try {
-      values.set(setting.name, valueOf(setting, env, readFile));
-    } catch (error) {
-      if (!(error instanceof SettingsError)) throw error;
-      problems.push(error.message);
-    }
+  readFile: ReadFile,
+): Reading {
+  const source = sourceOf(setting, env, readFile);
+  if (source !== null && "problem" in source) return { ok: false, problem: source.problem };
+  const found = source ?? defaultOf(setting, kind, env);
+  if (found === null) {
+    if (setting.optional === true) return { ok: true, value: null };
+    return failure(setting.name, null, `must be ${setting.range}`);
   }
-  if (problems.length > 0) throw new SettingsError(problems.join("; "));
-  return values;
+  const parsed = setting.schema.safeParse(found.text);
+  if (parsed.success) return { ok: true, value: parsed.data };
+  const from = found.path === undefined ? "" : ` (from ${found.path})`;
+  return failure(found.variable, shown(setting, found.text) + from, `must be ${setting.range}`);
 }
 
-function valueOf(setting: Setting, env: Environment, readFile: ReadFile): unknown {
-  const text = textOf(setting, env, readFile) ?? setting.default;
-  if (text === null) {
-    if (setting.required !== true) return undefined;
-    throw new SettingsError(`${setting.name} is not set: it takes ${setting.range}`);
-  }
-  const parsed = setting.schema.safeParse(text);
-  if (parsed.success) return parsed.data;
-  throw new SettingsError(`${setting.name}=${shown(setting, text)}: must be ${setting.range}`);
-}
-
-function textOf(setting: Setting, env: Environment, readFile: ReadFile): string | null {
-  const text = env[setting.name] || null;
-  const path = env[`${setting.name}_FILE`] || null;
-  if (path === null) return text;
-  if (text !== null) {
-    throw new SettingsError(`${setting.name} and ${setting.name}_FILE are both set: set one of them`);
+function sourceOf(
+  setting: Setting,
+  env: Environment,
+  readFile: ReadFile,
+): Source | { problem: SettingProblem } | null {
+  const fileVariable = `${setting.name}_FILE`;
+  const text = env[setting.name] ?? "";
+  const path = env[fileVariable] ?? "";
+  if (path === "") return text === "" ? null : { variable: setting.name, text };
+  if (text !== "") {
+    return failure(setting.name, shown(setting, text), `must not be set together with ${fileVariable}`);
   }
   try {
-    return readFile(path).replace(/\r?\n$/, "");
+    const content = readFile(path).replace(/(\r?\n)+$/, "");
+    // An empty secret would otherwise pass for none, and switch off what it protects.
+    if (content === "") return failure(fileVariable, visible(path), "must name a file that isn't empty");
+    return { variable: setting.name, text: content, path: visible(path) };
   } catch (error) {
     const { code } = error as NodeJS.ErrnoException;
-    throw new SettingsError(`${setting.name}_FILE=${path}: can't be read (${code ?? "unknown error"})`);
+    return failure(fileVariable, visible(path), `must name a readable file (${code ?? String(error)})`);
   }
 }
 
-/** The value as an error may show it: secrets never. */
+function defaultOf(setting: Setting, kind: ProcessKind, env: Environment): Source | null {
+  if (setting.namesProcess === true) return processName(setting, env);
+  if (setting.default === undefined) return null;
+  const text = typeof setting.default === "string" ? setting.default : setting.default[kind];
+  return { variable: setting.name, text };
+}
+
+/** A pod is called by its name; elsewhere host name and pid tell processes apart. */
+function processName(setting: Setting, env: Environment): Source {
+  const pod = env["POD_NAME"] ?? "";
+  if (pod !== "") return { variable: "POD_NAME", text: pod };
+  const host = hostname().replace(/[^A-Za-z0-9._-]/g, "-");
+  return { variable: setting.name, text: `${host.slice(0, 50)}-${process.pid}` };
+}
+
+function failure(
+  name: string,
+  value: string | null,
+  allowed: string,
+): { ok: false; problem: SettingProblem } {
+  return { ok: false, problem: { name, value, allowed } };
+}
+
+/** The value as an error may show it: of a secret nothing, or the URL without password and parameters. */
 function shown(setting: Setting, text: string): string {
-  return setting.secret === true ? "(secret)" : JSON.stringify(text).slice(1, -1).slice(0, 80);
+  if (setting.secret !== true) return visible(text);
+  if (setting.unit !== "URL" || !URL.canParse(text)) return "(not shown)";
+  const { protocol, username, password, host, pathname } = new URL(text);
+  // Without an authority the parser takes everything for a path, the password too.
+  if (host === "") return `${protocol}(not shown)`;
+  const user = username === "" && password === "" ? "" : `${username}${password === "" ? "" : ":***"}@`;
+  return visible(`${protocol}//${user}${host}${pathname}`);
+}
+
+/** One line of at most 80 characters, quoted where white space or control characters would mislead. */
+function visible(text: string): string {
+  const short = text.length > 80 ? `${text.slice(0, 79)}…` : text;
+  return /^[^\s\p{C}]+$/u.test(short) ? short : JSON.stringify(short);
 }
