@@ -2,7 +2,7 @@ import { buildSlotRing } from "./hash-ring.js";
 import { levelOwners } from "./level.js";
 import { assignSeats, type Member } from "./seats.js";
 import { SLOT_COUNT } from "./slots.js";
-import type { RingSnapshot, RingView } from "./view.js";
+import type { RingSnapshot, RingView, Seat } from "./view.js";
 
 export type { Member } from "./seats.js";
 
@@ -13,10 +13,10 @@ export type { Member } from "./seats.js";
  * @param previous the view it follows (the highest published one), null for the first
  * @param members all who shall sit, survivors and joiners; who sat before and isn't among them leaves
  * @param slotRows rows of each of the 16,384 slots
- * @param dead incarnations that leave because they are dead
+ * @param dead incarnations that are dead or superseded; the view names those of them that leave by it
  */
 export function planRing(
-  previous: RingSnapshot | null,
+  previous: Pick<RingSnapshot, "view" | "owners"> | null,
   members: readonly Member[],
   slotRows: ArrayLike<number>,
   dead: readonly number[],
@@ -28,8 +28,17 @@ export function planRing(
     format: 1,
     seats,
     exceptions: runsOf(owners, ring.defaults),
-    dead: [...new Set(dead)].sort((a, b) => a - b),
+    dead: deadLeavers(previous?.view.seats ?? [], seats, dead),
   };
+}
+
+function deadLeavers(before: readonly Seat[], after: readonly Seat[], dead: readonly number[]): number[] {
+  const staying = new Set(after.map((seat) => seat.incarnation));
+  const named = new Set(dead);
+  return before
+    .map((seat) => seat.incarnation)
+    .filter((incarnation) => named.has(incarnation) && !staying.has(incarnation))
+    .sort((a, b) => a - b);
 }
 
 /** Slots whose owner isn't the ring's default, as runs of equal owner. */

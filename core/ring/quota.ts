@@ -12,16 +12,19 @@ const TOLERANCE = 0.01;
 /** Quotas of seats with these weights. */
 export function quotasOf(weights: readonly number[], totalRows: number): Quota[] {
   const sum = weights.reduce((total, weight) => total + weight, 0);
-  return weights.map((weight) => {
-    const rows = (totalRows * weight) / sum;
-    const tolerance = Math.max(rows * TOLERANCE, 1);
-    // The small shift keeps whole shares from losing a row to rounding.
-    return {
-      rows,
-      least: Math.max(0, Math.ceil(rows - tolerance - 1e-9)),
-      most: Math.floor(rows + tolerance + 1e-9),
-    };
-  });
+  return weights.map((weight) => quotaOf(weight, sum, totalRows));
+}
+
+/** Quota of one seat, which has `weight` of the fleet's `totalWeight`. */
+export function quotaOf(weight: number, totalWeight: number, totalRows: number): Quota {
+  const rows = (totalRows * weight) / totalWeight;
+  const tolerance = Math.max(rows * TOLERANCE, 1);
+  // The small shift keeps whole shares from losing a row to rounding.
+  return {
+    rows,
+    least: Math.max(0, Math.ceil(rows - tolerance - 1e-9)),
+    most: Math.floor(rows + tolerance + 1e-9),
+  };
 }
 
 /**
