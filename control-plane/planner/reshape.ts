@@ -56,7 +56,9 @@ export function decideReshape(
   const leavers = seated.filter((worker) => worker.verdict !== "live");
   const waits: number[] = [];
   const leaving = settledLeavers(leavers, joiners, now, waits);
-  const settled = settledJoiners(seated, joiners, settings, now, waits);
+  // While a leaver is waited for, so is everybody who could take its seat.
+  const settled =
+    leaving.length < leavers.length ? [] : settledJoiners(seated, joiners, settings, now, waits);
   const successors = takeSeats(leaving, joiners, settled);
   const joining = new Set([...settled, ...successors]);
   if (leaving.length === 0 && joining.size === 0) return waitFor(waits);
@@ -106,9 +108,8 @@ function settledJoiners(
   now: number,
   waits: number[],
 ): Joiner[] {
-  const stays = seated.filter((worker) => worker.verdict === "live");
   const inRollout = (joiner: Joiner) =>
-    stays.some((worker) => worker.revision !== joiner.member.heartbeat?.revision);
+    seated.some((worker) => worker.revision !== joiner.member.heartbeat?.revision);
   const age = (joiner: Joiner) => now - joiner.member.firstSeenAt;
   const plain = joiners.filter((joiner) => joiner.removals === 0 && !inRollout(joiner));
   const newestMs = Math.min(...plain.map(age));
