@@ -1,15 +1,37 @@
-import { type Logger, pino } from "pino";
+import { type DestinationStream, type Logger, pino } from "pino";
 
-/** JSON lines on stdout, written at once: nothing is lost when the process ends. */
-export function createLogger(level: string, base: Record<string, unknown>): Logger {
+/** Where settings, errors (a URL that doesn't parse stands in `input`) and requests could carry a secret. */
+const SECRETS = [
+  "databaseUrl",
+  "redisUrl",
+  "apiToken",
+  "password",
+  "*.databaseUrl",
+  "*.redisUrl",
+  "*.apiToken",
+  "*.password",
+  "err.input",
+  "err.connectionString",
+  "*.headers.authorization",
+];
+
+/**
+ * JSON lines on stdout, `base` in each, written before the call returns: nothing is lost when the process ends.
+ * `level` as LOG_LEVEL has it.
+ */
+export function createLogger(
+  level: string,
+  base: Record<string, unknown>,
+  destination: DestinationStream = pino.destination({ dest: 1, sync: true }),
+): Logger {
   return pino(
     {
       level,
       base,
       timestamp: pino.stdTimeFunctions.isoTime,
       formatters: { level: (label) => ({ level: label }) },
-      redact: ["databaseUrl", "redisUrl", "apiToken", "*.databaseUrl", "*.redisUrl", "*.apiToken"],
+      redact: SECRETS,
     },
-    pino.destination({ dest: 1, sync: true }),
+    destination,
   );
 }

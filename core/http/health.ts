@@ -20,7 +20,8 @@ export function healthRouter({ live, ready, registry }: Health): Router {
   });
   router.get("/readyz", (_request, response) => {
     const missing = ready();
-    if (missing.length > 0) throw unavailable("not_ready", `waiting for ${missing.join(", ")}`);
+    if (missing.length > 0)
+      throw unavailable("not_ready", `waiting for ${missing.join(", ")}`, { waitingFor: missing });
     response.json({ status: "ready" });
   });
   router.get("/metrics", async (_request, response) => {
@@ -29,6 +30,6 @@ export function healthRouter({ live, ready, registry }: Health): Router {
   return router;
 }
 
-function unavailable(code: string, detail: string): Problem {
-  return new Problem({ status: 503, code, title: "Unavailable", detail });
+function unavailable(code: string, detail: string, extra: Record<string, unknown> = {}): Problem {
+  return new Problem({ status: 503, code, title: "Unavailable", detail, extra });
 }

@@ -1,3 +1,4 @@
+import { STATUS_CODES } from "node:http";
 import type { ErrorRequestHandler, RequestHandler } from "express";
 import type { Logger } from "pino";
 
@@ -17,6 +18,7 @@ export class Problem extends Error {
     cause?: unknown;
   }) {
     super(problem.detail, { cause: problem.cause });
+    this.name = "Problem";
     this.status = problem.status;
     this.code = problem.code;
     this.title = problem.title;
@@ -25,12 +27,12 @@ export class Problem extends Error {
 
   toJSON(): Record<string, unknown> {
     return {
+      ...this.extra,
       type: "about:blank",
       title: this.title,
       status: this.status,
       detail: this.message,
       code: this.code,
-      ...this.extra,
     };
   }
 }
@@ -45,35 +47,57 @@ export const notFound: RequestHandler = (request) => {
   });
 };
 
-/** Turns whatever a route throws into a problem; what nobody foresaw is logged and told as 500. */
+/** Turns whatever a route throws into a problem; what nobody foresaw is logged, and told without details. */
 export function problemHandler(log: Logger): ErrorRequestHandler {
-  return (error: unknown, _request, response, next) => {
-    if (response.headersSent) return next(error);
+  return (error: unknown, request, response, next) => {
+    if (response.headersSent) {
+      next(error);
+      return;
+    }
     const problem = problemOf(error);
-    if (problem.status >= 500 && !(error instanceof Problem)) log.error({ err: error }, "a request failed");
+    if (problem.status >= 500 && !(error instanceof Problem)) {
+      log.error({ err: error, method: request.method, path: request.path }, "a request failed");
+    }
     response.status(problem.status).type("application/problem+json").send(JSON.stringify(problem));
   };
 }
 
+/** Errors that only wrong code throws; everything else nearly always means that Postgres or Redis is away. */
+const BUGS = [TypeError, RangeError, ReferenceError, SyntaxError];
+
+/** What express and its body parser throw carries a 4xx status, and a message that is meant for the client. */
 function problemOf(error: unknown): Problem {
   if (error instanceof Problem) return error;
   const { status, type, message } = (error ?? {}) as { status?: number; type?: string; message?: string };
-  if (status === 413) {
+  if (status !== undefined && status >= 400 && status < 500) {
     return new Problem({
       status,
-      code: "body_too_large",
-      title: "Body too large",
-      detail: message ?? "too large",
+      code: clientErrorCode(status, type),
+      title: STATUS_CODES[status] ?? "Bad request",
+      detail: message ?? "bad request",
     });
   }
-  if (status !== undefined && status >= 400 && status < 500) {
-    const code = type === "entity.parse.failed" ? "body_not_json" : "bad_request";
-    return new Problem({ status, code, title: "Bad request", detail: message ?? "bad request" });
+  // The reasons of both may hold addresses and names: the log alone has them.
+  if (BUGS.some((bug) => error instanceof bug)) {
+    return new Problem({
+      status: 500,
+      code: "internal_error",
+      title: "Internal error",
+      detail: "the request met a bug: see this process's log",
+      cause: error,
+    });
   }
   return new Problem({
     status: 503,
     code: "unavailable",
     title: "Unavailable",
-    detail: error instanceof Error ? error.message : "the request could not be served",
+    detail: "the request could not be served now: see /readyz, and this process's log",
+    cause: error,
   });
+}
+
+function clientErrorCode(status: number, type: string | undefined): string {
+  if (status === 413) return "body_too_large";
+  if (status === 415) return "body_encoding_unsupported";
+  return type === "entity.parse.failed" ? "body_not_json" : "bad_request";
 }

@@ -3,10 +3,17 @@ import { performance } from "node:perf_hooks";
 /** Milliseconds that never step back or jump with the process's clock. */
 export const monotonicNow = (): number => performance.now();
 
+/** The longest timer that Node has. */
+const LONGEST_PAUSE_MS = 2 ** 31 - 1;
+const FIRST_BACKOFF_MS = 50;
+
 export interface LoopOptions {
-  /** Does one round and returns the milliseconds until the next. */
+  /**
+   * Does one round and returns the milliseconds until the next; Infinity: when woken. `signal` aborts when the
+   * loop stops, and the error with which a round then ends is nobody's concern.
+   */
   step: (signal: AbortSignal) => Promise<number>;
-  /** A round failed; the next comes after a backoff of 50 ms up to `maxBackoffMs`, jittered. */
+  /** A round failed; the next comes after a backoff of 50 ms up to `maxBackoffMs`, jittered. Must not throw. */
   onError: (error: unknown) => void;
   maxBackoffMs?: number;
   now?: () => number;
@@ -33,9 +40,11 @@ export class Loop {
     this.#progressAt = this.#options.now();
   }
 
+  /** Starts the first round. May be called again; does nothing after stop. */
   start(): void {
-    if (this.#abort.signal.aborted) return;
-    this.#running ??= this.#run();
+    if (this.#abort.signal.aborted || this.#running !== null) return;
+    this.#progressAt = this.#options.now();
+    this.#running = this.#run();
   }
 
   /** The next round starts now, or right after the current one. */
@@ -44,12 +53,15 @@ export class Loop {
     this.#interrupt?.();
   }
 
-  /** When a round last ended, well or not, by the monotonic clock: for liveness. */
+  /** When a round last ended, well or not, by `now`: a loop that fails isn't stuck. For liveness. */
   get progressAt(): number {
     return this.#progressAt;
   }
 
-  /** Resolves when the current round has ended. May be called again, and before start. */
+  /**
+   * Resolves when the current round has ended. May be called again, and before start. A step that awaits the
+   * stop of its own loop waits for itself.
+   */
   async stop(): Promise<void> {
     this.#abort.abort();
     this.#interrupt?.();
@@ -62,32 +74,39 @@ export class Loop {
       this.#woken = false;
       const pauseMs = await this.#round(signal);
       this.#progressAt = this.#options.now();
-      if (!this.#woken && !signal.aborted) await this.#pause(pauseMs);
+      await this.#pause(pauseMs, signal);
     }
   }
 
   async #round(signal: AbortSignal): Promise<number> {
     try {
       const pauseMs = await this.#options.step(signal);
+      if (Number.isNaN(pauseMs)) throw new TypeError("a step returned NaN as the time until the next");
       this.#failures = 0;
       return pauseMs;
     } catch (error) {
+      if (signal.aborted && isAbort(error, signal)) return 0;
       this.#options.onError(error);
-      this.#failures += 1;
-      const backoffMs = Math.min(this.#options.maxBackoffMs, 25 * 2 ** Math.min(this.#failures, 10));
+      const backoffMs = Math.min(this.#options.maxBackoffMs, FIRST_BACKOFF_MS * 2 ** this.#failures);
+      this.#failures = Math.min(this.#failures + 1, 20);
       return backoffMs * (0.75 + this.#options.random() / 2);
     }
   }
 
-  #pause(ms: number): Promise<void> {
-    return new Promise((resolve) => {
+  async #pause(ms: number, signal: AbortSignal): Promise<void> {
+    if (this.#woken || signal.aborted) return;
+    await new Promise<void>((resolve) => {
       const done = () => {
         clearTimeout(timer);
         this.#interrupt = null;
         resolve();
       };
-      const timer = setTimeout(done, Math.max(0, ms));
+      const timer = setTimeout(done, Math.min(Math.max(0, ms), LONGEST_PAUSE_MS));
       this.#interrupt = done;
     });
   }
+}
+
+function isAbort(error: unknown, signal: AbortSignal): boolean {
+  return error === signal.reason || (error instanceof Error && error.name === "AbortError");
 }

@@ -90,8 +90,8 @@ function shown(setting: Setting, text: string): string {
   if (setting.secret !== true) return visible(text);
   if (setting.unit !== "URL" || !URL.canParse(text)) return "(not shown)";
   const { protocol, username, password, host, pathname } = new URL(text);
-  // Without an authority the parser takes everything for a path, the password too.
-  if (host === "") return `${protocol}(not shown)`;
+  // Without //, or with an unescaped / in the password, the parser takes parts of it for something else.
+  if (host === "" || pathname.includes("@")) return "(not shown)";
   const user = username === "" && password === "" ? "" : `${username}${password === "" ? "" : ":***"}@`;
   return visible(`${protocol}//${user}${host}${pathname}`);
 }
