@@ -1,0 +1,114 @@
+import { pino } from "pino";
+import { Registry } from "prom-client";
+import { afterAll, beforeAll, expect, test } from "vitest";
+import { Leadership } from "../../control-plane/leadership/leadership.js";
+import { acquireLease, renewLease } from "../../control-plane/leadership/lease-store.js";
+import { Database } from "../../core/postgres/database.js";
+import { publishRing } from "../../core/versions/version-store.js";
+import { prepareDatabase } from "../harness/fleet-test.js";
+import { startTestStores, type TestStores } from "../harness/stores.js";
+
+let stores: TestStores;
+let db: Database;
+beforeAll(async () => {
+  stores = await startTestStores();
+  const url = await prepareDatabase(stores);
+  db = new Database({
+    url,
+    schema: "public",
+    applicationName: "two-leaders",
+    poolSize: 4,
+    statementTimeoutMs: 5000,
+  });
+});
+afterAll(async () => {
+  await db.close();
+  await stores.close();
+});
+
+const view = { format: 1, seats: [], exceptions: [], dead: [] };
+const publication = (holder: string, term: number, base: number) => {
+  return { base, digest: "d", body: view, createdBy: holder, reason: "test", holder, term };
+};
+
+test("two replicas that both believe they lead: one publishes, Postgres refuses the other", async () => {
+  const deposed = (await acquireLease(db, "first/1", 300)) ?? 0;
+  expect(await publishRing(db, publication("first/1", deposed, 0))).toMatchObject({ version: 1 });
+  expect(await acquireLease(db, "second/2", 3000)).toBeNull();
+  await db.query("SELECT pg_sleep(0.35)");
+  const term = (await acquireLease(db, "second/2", 3000)) ?? 0;
+  expect(term).toBe(deposed + 1);
+  const results = await Promise.all([
+    publishRing(db, publication("first/1", deposed, 1)),
+    publishRing(db, publication("second/2", term, 1)),
+  ]);
+  expect(results[0]).toBeNull();
+  expect(results[1]).toMatchObject({ version: 2 });
+  expect(await renewLease(db, "first/1", deposed, 3000)).toBe(false);
+  expect(await publishRing(db, publication("second/2", term, 1)), "a stale base is refused").toBeNull();
+  expect(await publishRing(db, publication("second/2", deposed, 2)), "a stale term is refused").toBeNull();
+});
+
+test("an expired lease publishes nothing, even while nobody else has taken it", async () => {
+  await db.query("UPDATE leadership SET holder = NULL, expires_at = '-infinity'");
+  const term = (await acquireLease(db, "third/3", 100)) ?? 0;
+  await db.query("SELECT pg_sleep(0.15)");
+  const [{ highest } = { highest: 0 }] = (
+    await db.query<{ highest: number }>("SELECT max(version) AS highest FROM versions WHERE kind = 'ring'")
+  ).rows;
+  expect(await publishRing(db, publication("third/3", term, highest))).toBeNull();
+});
+
+test("a publish and an election wait for each other: whichever is first, terms never mix", async () => {
+  await db.query("UPDATE leadership SET holder = NULL, expires_at = '-infinity'");
+  const term = (await acquireLease(db, "fourth/4", 60_000)) ?? 0;
+  const [{ highest } = { highest: 0 }] = (
+    await db.query<{ highest: number }>("SELECT max(version) AS highest FROM versions WHERE kind = 'ring'")
+  ).rows;
+  // A successor's election, forced and held open: the publish behind it must see the new term.
+  const other = new Database({
+    url: await currentUrl(),
+    schema: "public",
+    applicationName: "election",
+    poolSize: 1,
+    statementTimeoutMs: 5000,
+  });
+  await other.query("BEGIN");
+  await other.query("UPDATE leadership SET holder = 'fifth/5', term = term + 1");
+  const publish = publishRing(db, publication("fourth/4", term, highest));
+  const state = await Promise.race([
+    publish.then(() => "done"),
+    db.query("SELECT pg_sleep(0.3)").then(() => "waits"),
+  ]);
+  expect(state).toBe("waits");
+  await other.query("COMMIT");
+  expect(await publish).toBeNull();
+  await other.close();
+});
+
+test("a leader trusts its term no longer than the TTL after it sent the renewal", async () => {
+  await db.query("UPDATE leadership SET holder = NULL, expires_at = '-infinity'");
+  let now = 1000;
+  const leadership = new Leadership({
+    db,
+    holder: "sixth/6",
+    ttlMs: 3000,
+    monotonicNow: () => now,
+    log: pino({ level: "silent" }),
+    registry: new Registry(),
+    onElected: () => undefined,
+  });
+  await leadership.step();
+  expect(leadership.term()).not.toBeNull();
+  now += 2999;
+  expect(leadership.term()).not.toBeNull();
+  now += 1;
+  expect(leadership.term()).toBeNull();
+});
+
+async function currentUrl(): Promise<string> {
+  const { rows } = await db.query<{ name: string }>("SELECT current_database() AS name");
+  const url = new URL(stores.databaseUrl);
+  url.pathname = `/${rows[0]?.name}`;
+  return url.href;
+}
