@@ -1,5 +1,5 @@
 /** The address or port that was set can't be listened on. One line, exit code 2. */
-export class ListenError extends Error {
+class ListenError extends Error {
   readonly exitCode = 2;
   readonly code = "listen-failed";
 
