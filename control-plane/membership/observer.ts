@@ -44,6 +44,7 @@ export class Observer {
   /** One look. Returns the milliseconds until the next. */
   async step(): Promise<number> {
     const { hash, monotonicNow, onLook, log } = this.#options;
+    if (hash.connecting) return 20;
     try {
       const reading = await hash.read(this.#options.seated());
       const now = monotonicNow();

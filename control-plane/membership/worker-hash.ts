@@ -1,5 +1,6 @@
 import type { Redis } from "ioredis";
 import { type Heartbeat, parseHeartbeat } from "../../core/heartbeat.js";
+import { isConnecting } from "../../core/redis/connection.js";
 import type { RedisKeys } from "../../core/redis/keys.js";
 import type { Reading } from "./membership.js";
 
@@ -16,6 +17,11 @@ export class WorkerHash {
     redis.on("ready", () => {
       this.#epoch += 1;
     });
+  }
+
+  /** The first connection, or the next after a break, is still being made: there is nothing to look at yet. */
+  get connecting(): boolean {
+    return isConnecting(this.#redis);
   }
 
   /** One look. Throws, and starts a new epoch, where Redis can't be read. */

@@ -1,8 +1,9 @@
 import { readdirSync } from "node:fs";
 import { join } from "node:path";
 import { runner } from "node-pg-migrate";
+import pg from "pg";
 import { projectRoot } from "../project-root.js";
-import type { Queryable } from "./database.js";
+import type { Queryable, Row } from "./database.js";
 import { SQLSTATE, sqlState } from "./errors.js";
 
 const MIGRATIONS_TABLE = "schema_migrations";
@@ -28,6 +29,7 @@ export function knownMigrations(): string[] {
  * table. Returns the names of the migrations that were run; throws UnknownSchemaError on a newer schema.
  */
 export async function migrate(databaseUrl: string, schema: string): Promise<string[]> {
+  await refuseUnknownSchema(databaseUrl, schema);
   const done = await runner({
     databaseUrl,
     dir: join(projectRoot(), "migrations"),
@@ -40,6 +42,21 @@ export async function migrate(databaseUrl: string, schema: string): Promise<stri
     log: () => undefined,
   });
   return done.map((migration) => migration.name);
+}
+
+async function refuseUnknownSchema(databaseUrl: string, schema: string): Promise<void> {
+  const client = new pg.Client({ connectionString: databaseUrl, options: `-c search_path=${schema}` });
+  await client.connect();
+  try {
+    await missingSchema({
+      query: async <R extends Row>(text: string) => {
+        const { rows, rowCount } = await client.query<R>(text);
+        return { rows, rowCount: rowCount ?? 0 };
+      },
+    });
+  } finally {
+    await client.end();
+  }
 }
 
 /**

@@ -28,3 +28,8 @@ export function connectRedis(options: RedisConnectionOptions): Redis {
   redis.on("error", options.onError);
   return redis;
 }
+
+/** Whether a command would only fail because the first connection is still being made. */
+export function isConnecting(redis: Redis): boolean {
+  return redis.status === "wait" || redis.status === "connecting" || redis.status === "connect";
+}

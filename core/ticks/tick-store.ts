@@ -70,15 +70,6 @@ export async function openTick(db: Queryable): Promise<OpenedTick> {
   };
 }
 
-/** The newest sealed tick and how old it is by the database's clock, or null where no tick was ever opened. */
-export async function readNewestTick(db: Queryable): Promise<(SealedTick & { ageMs: number }) | null> {
-  const { rows } = await db.query<SealedTick & { ageMs: number } & Record<string, unknown>>(
-    `SELECT ${SEALED}, (extract(epoch FROM clock_timestamp() - tick) * 1000)::float8 AS "ageMs"
-     FROM ticks ORDER BY tick DESC LIMIT 1`,
-  );
-  return rows[0] ?? null;
-}
-
 /** Deletes ticks older than `keepMs`, never the newest. Returns how many. */
 export async function pruneTicks(db: Queryable, keepMs: number): Promise<number> {
   const { rowCount } = await db.query(

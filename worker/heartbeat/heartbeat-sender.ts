@@ -1,6 +1,7 @@
 import type { Redis } from "ioredis";
 import { Counter, type Registry } from "prom-client";
 import { deleteHeartbeat, type Heartbeat, sendHeartbeat } from "../../core/heartbeat.js";
+import { isConnecting } from "../../core/redis/connection.js";
 import { sendLook } from "../../core/redis/hints.js";
 import type { RedisKeys } from "../../core/redis/keys.js";
 
@@ -44,6 +45,7 @@ export class HeartbeatSender {
   /** Sends one beat. Returns the milliseconds until the next; throws where Redis didn't take it. */
   async step(): Promise<number> {
     const { redis, keys, intervalMs, content, onSuperseded } = this.#options;
+    if (isConnecting(redis)) return 20;
     const beat: Heartbeat = { ...content(), beat: this.#beat++ };
     try {
       const newer = await sendHeartbeat(redis, keys, beat);
