@@ -1,3 +1,4 @@
+import { needsLevelling } from "./level.js";
 import { quotasOf } from "./quota.js";
 import { SLOT_COUNT } from "./slots.js";
 import type { RingSnapshot } from "./view.js";
@@ -6,33 +7,37 @@ import type { RingSnapshot } from "./view.js";
 const DRIFT_RATIO = 1.1;
 
 export interface Imbalance {
-  /** Rows of the fullest seat over its share; 1 without rows or seats. */
+  /** Rows of the fullest seat (by its share) over its share; 1 without rows or seats. */
   ratio: number;
-  /** Some seat holds more than 1.10 of its share, and more than whole rows and slots explain. */
+  /** Number of that seat; null without rows or seats. */
+  worst: number | null;
+  /** Some seat holds more than 1.10 of its share and a row more than whole rows explain, and a plan would help. */
   drifted: boolean;
 }
 
 /** How evenly `slotRows` lie on the seats of a view. */
 export function imbalance(ring: RingSnapshot, slotRows: ArrayLike<number>): Imbalance {
-  const { rows, slots, total } = rowsBySeat(ring, slotRows);
+  const { rows, total } = rowsBySeat(ring, slotRows);
+  const { seats } = ring.view;
   const quotas = quotasOf(
-    ring.view.seats.map((seat) => seat.weight),
+    seats.map((seat) => seat.weight),
     total,
   );
   let ratio = 1;
-  let drifted = false;
-  ring.view.seats.forEach(({ seat }, index) => {
+  let worst: number | null = null;
+  let isOverFull = false;
+  seats.forEach(({ seat }, index) => {
     const quota = quotas[index];
     const held = rows.get(seat) ?? 0;
     if (quota === undefined || quota.rows === 0) return;
+    if (worst === null || held / quota.rows > ratio) worst = seat;
     ratio = Math.max(ratio, held / quota.rows);
-    // A seat of one single slot can give nothing up.
-    if (held > Math.max(DRIFT_RATIO * quota.rows, quota.most) && (slots.get(seat) ?? 0) > 1) drifted = true;
+    if (held > Math.max(DRIFT_RATIO * quota.rows, quota.most)) isOverFull = true;
   });
-  return { ratio, drifted };
+  return { ratio, worst, drifted: isOverFull && needsLevelling(ring, slotRows) };
 }
 
-/** Rows whose worker changes from `before` to `after`. A restart under the same name moves nothing. */
+/** Rows whose process changes from `before` to `after`; a restart under the same name is another process. */
 export function rowsMoved(
   before: RingSnapshot | null,
   after: RingSnapshot,
@@ -42,22 +47,24 @@ export function rowsMoved(
   let moved = 0;
   for (let slot = 0; slot < SLOT_COUNT; slot++) {
     const count = slotRows[slot] ?? 0;
-    if (count > 0 && before.ownerOf(slot)?.worker !== after.ownerOf(slot)?.worker) moved += count;
+    const from = before.incarnationOf(slot);
+    if (count > 0 && from !== null && from !== after.incarnationOf(slot)) moved += count;
   }
   return moved;
 }
 
-/** Rows that must move, whatever the plan: those of workers that leave, and the shares of additional seats. */
+/** Rows that must move, whatever the plan: those of processes that leave, and the shares of additional seats. */
 export function idealMoves(
   before: RingSnapshot | null,
   after: RingSnapshot,
   slotRows: ArrayLike<number>,
 ): number {
-  if (before === null) return 0;
-  const staying = new Set(after.view.seats.map((seat) => seat.worker));
+  if (before === null || before.view.seats.length === 0) return 0;
   const { rows, total } = rowsBySeat(before, slotRows);
   let ideal = 0;
-  for (const { seat, worker } of before.view.seats) if (!staying.has(worker)) ideal += rows.get(seat) ?? 0;
+  for (const { seat, incarnation } of before.view.seats) {
+    if (after.seatOf(incarnation) === null) ideal += rows.get(seat) ?? 0;
+  }
   const seats = new Set(before.view.seats.map((seat) => seat.seat));
   const quotas = quotasOf(
     after.view.seats.map((seat) => seat.weight),
@@ -109,7 +116,6 @@ export function movesByWorker(
 
 function rowsBySeat(ring: RingSnapshot, slotRows: ArrayLike<number>) {
   const rows = new Map<number, number>();
-  const slots = new Map<number, number>();
   let total = 0;
   for (let slot = 0; slot < SLOT_COUNT; slot++) {
     const count = slotRows[slot] ?? 0;
@@ -117,7 +123,6 @@ function rowsBySeat(ring: RingSnapshot, slotRows: ArrayLike<number>) {
     if (count === 0 || seat === undefined) continue;
     total += count;
     rows.set(seat, (rows.get(seat) ?? 0) + count);
-    slots.set(seat, (slots.get(seat) ?? 0) + 1);
   }
-  return { rows, slots, total };
+  return { rows, total };
 }

@@ -1,38 +1,36 @@
-import { type Quota, quotaOf, quotasOf } from "./quota.js";
+import { type Quota, quotaOf } from "./quota.js";
 import { type SeatLoad, UNPLACED } from "./seat-load.js";
 import { SLOT_COUNT } from "./slots.js";
 
 /**
- * A slot with more rows than a seat's whole share can't be split: it gets a seat of its own (the one that has
+ * A slot with more rows than any seat's whole share can't be split: it gets a seat of its own (the one that has
  * it, else the next along the ring), and the others share the rest. Returns every seat's quota; pins the slots.
  */
 export function placeHotSlots(load: SeatLoad): Quota[] {
   load.pinned.fill(0);
-  const quotas = quotasOf(load.weights, load.totalRows);
-  const leastMost = quotas.reduce((least, quota) => Math.min(least, quota.most), Number.POSITIVE_INFINITY);
-  const largest = largestSlot(load);
-  if (largest <= leastMost) return quotas;
-
   const hotSeats = new Map<number, number>();
-  const lightest = load.weights.reduce((least, weight) => Math.min(least, weight), Number.POSITIVE_INFINITY);
   let rows = load.totalRows;
   let weight = load.weights.reduce((total, each) => total + each, 0);
-  for (const slot of slotsBySize(load)) {
+  const isHot = (count: number) => count > quotaOf(heaviestWithout(load, hotSeats), weight, rows).most;
+  const slots = isHot(largestSlot(load)) ? slotsBySize(load) : [];
+  for (const slot of slots) {
     const count = load.rowsIn(slot);
-    if (hotSeats.size === load.seatCount - 1 || count <= quotaOf(lightest, weight, rows).most) break;
+    if (hotSeats.size === load.seatCount - 1 || !isHot(count)) break;
     const seat = seatForHot(load, slot, hotSeats);
-    const share = load.weights[seat] ?? 0;
-    if (count <= quotaOf(share, weight, rows).most) continue;
     hotSeats.set(seat, count);
     load.pinned[slot] = 1;
     if (load.ownerOf(slot) !== seat) load.move(slot, seat);
     rows -= count;
-    weight -= share;
+    weight -= load.weights[seat] ?? 0;
   }
   return load.weights.map((each, seat) => {
     const hot = hotSeats.get(seat);
     return hot === undefined ? quotaOf(each, weight, rows) : { rows: hot, least: hot, most: hot };
   });
+}
+
+function heaviestWithout(load: SeatLoad, hotSeats: ReadonlyMap<number, number>): number {
+  return load.weights.reduce((most, weight, seat) => (hotSeats.has(seat) ? most : Math.max(most, weight)), 0);
 }
 
 /** The seat that has the slot, unless a hotter one fills it: then the next along the ring without such. */

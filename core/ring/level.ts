@@ -1,11 +1,11 @@
-import type { SlotRing } from "./hash-ring.js";
+import { buildSlotRing, type SlotRing } from "./hash-ring.js";
 import { placeHotSlots } from "./hot-slots.js";
 import { type Quota, targetsOf } from "./quota.js";
 import { RoomAlongRing } from "./room.js";
 import { SeatLoad, UNPLACED } from "./seat-load.js";
 import { Settling } from "./settle.js";
 import { NOBODY, SLOT_COUNT } from "./slots.js";
-import type { Seat } from "./view.js";
+import type { RingView, Seat } from "./view.js";
 
 /** Settling may change which seats hold hot slots, and so the shares of the others; this often at most. */
 const MAX_ROUNDS = 8;
@@ -33,6 +33,19 @@ export function levelOwners(
   }
   settle(load, quotas);
   return Uint16Array.from(load.owners, (index) => seats[index]?.seat ?? NOBODY);
+}
+
+/** Whether a plan with the same members would move rows. */
+export function needsLevelling(
+  { view, owners }: { view: RingView; owners: Uint16Array },
+  slotRows: ArrayLike<number>,
+): boolean {
+  if (view.seats.length === 0) return false;
+  const ring = buildSlotRing(view.seats.map((seat) => seat.seat));
+  const load = new SeatLoad(view.seats, ring, owners, slotRows);
+  const before = load.rows.slice();
+  const quotas = placeHotSlots(load);
+  return load.rows.some((rows, seat) => rows !== before[seat]) || !new Settling(load, quotas).settled;
 }
 
 function settle(load: SeatLoad, first: readonly Quota[]): void {

@@ -15,19 +15,43 @@ const seatSchema = z.strictObject({
   revision: z.string(),
 });
 
-const ringViewSchema = z.strictObject({
+const slotSchema = z
+  .int()
+  .min(0)
+  .max(SLOT_COUNT - 1);
+
+const viewSchema = z.strictObject({
   format: z.literal(1),
   /** Who sits where, by ascending seat number. */
   seats: z.array(seatSchema),
   /** Runs of slots whose owner isn't their ring default: first slot, how many, seat number. */
-  exceptions: z.array(z.tuple([z.int(), z.int(), z.int()])),
+  exceptions: z.array(z.tuple([slotSchema, z.int().min(1).max(SLOT_COUNT), z.int()])),
   /** Incarnations that left by this view because they are dead: their slots are handed over without waiting. */
   dead: z.array(z.int()),
 });
 
 /** A published ring version's body. */
-export type RingView = z.infer<typeof ringViewSchema>;
+export type RingView = z.infer<typeof viewSchema>;
 export type Seat = z.infer<typeof seatSchema>;
+
+const ringViewSchema = viewSchema.superRefine((view, context) => {
+  for (const message of contradictionsIn(view)) context.addIssue({ code: "custom", message });
+});
+
+function* contradictionsIn({ seats, exceptions }: RingView): Generator<string> {
+  if (seats.some(({ seat }, index) => index > 0 && seat <= (seats[index - 1]?.seat ?? 0))) {
+    yield "seats must ascend, each once";
+  }
+  if (new Set(seats.map((seat) => seat.incarnation)).size < seats.length) yield "an incarnation sits twice";
+  const numbers = new Set(seats.map((seat) => seat.seat));
+  let free = 0;
+  for (const [first, count, seat] of exceptions) {
+    if (!numbers.has(seat)) yield `exception at slot ${first} names seat ${seat}, where nobody sits`;
+    if (first < free) yield `exception at slot ${first} overlaps the one before`;
+    free = first + count;
+  }
+  if (free > SLOT_COUNT) yield "exceptions go past the last slot";
+}
 
 /** The owners computed here aren't those that were published: this release must not work under the view. */
 export class RingDigestMismatchError extends Error {
