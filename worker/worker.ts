@@ -167,16 +167,16 @@ export class Worker {
    */
   async stop(): Promise<void> {
     const { settings, log, db } = this.#options;
-    if (!this.#superseded) {
-      this.#drain.begin(this.#progress?.seated === true);
-      this.#beatLoop.wake();
-      const left = await this.#drain.done(settings.drainTimeoutMs);
-      log.info(
-        left
-          ? "handed over: no slot is ours any more"
-          : "stopping without a handover: nobody took over in time",
-      );
-    }
+    this.#drain.begin(this.#progress?.seated === true);
+    // A superseded incarnation says nothing more, but works what is still sealed for it.
+    if (this.#superseded) await this.#beatLoop.stop();
+    else this.#beatLoop.wake();
+    const left = await this.#drain.done(settings.drainTimeoutMs);
+    log.info(
+      left
+        ? "handed over: no slot is ours any more"
+        : "stopping without a handover: nobody took over in time",
+    );
     for (const loop of [this.#tickLoop, this.#beatLoop, ...this.#sideLoops]) await loop.stop();
     if (!this.#superseded) await this.#heartbeat.remove().catch(() => undefined);
     this.#redis.disconnect();

@@ -167,7 +167,7 @@ test("a taken port is named, exit 2", async () => {
     await first.url();
     const second = fleet.worker("worker-2", { PORT: String(port) });
     expect(await second.exited).toEqual({ code: 2, signal: null });
-    expect(second.raw.join()).toMatch(new RegExp(`PORT=${port}: `));
+    expect(second.raw.join()).toMatch(new RegExp(`^port ${port} is taken: set PORT to another`));
   } finally {
     await fleet.close();
   }

@@ -76,3 +76,21 @@ test("Postgres killed and restarted: work resumes within 2 s, nothing is replaye
     }
   });
 });
+
+test("two processes with one name: the newer one works, the older one stops itself, nothing is doubled", async () => {
+  await withFleet(stores, { rows: 100 }, async ({ fleet, nextTick, judge }) => {
+    fleet.controlPlane("control-1");
+    const [older] = [fleet.worker("worker-1"), fleet.worker("worker-2")];
+    await fleet.untilSeated(["worker-1", "worker-2"]);
+    const from = await nextTick();
+    const newer = fleet.worker("worker-1");
+    expect(await older.exited).toEqual({ code: 4, signal: null });
+    expect(older.find(/has the name worker-1 now: this older one stops/)).toBeDefined();
+    await waitFor("the newer one's seat", () => newer.find(/took a seat/), 10_000, newer);
+    await fleet.untilTick((await nextTick()) + 2000);
+    const report = await judge(from);
+    expectSafe(report);
+    expectNothingLost(report);
+    expect((await fleet.seated()).length).toBe(2);
+  });
+});
