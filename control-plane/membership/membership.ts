@@ -16,7 +16,8 @@ export interface Member {
   incarnation: number;
   /** Null where it is only known from its seat. */
   heartbeat: Heartbeat | null;
-  firstSeenAt: number;
+  /** Since when it has been there: first seen, or back after a silence. */
+  presentSince: number;
   /** When its beat number last changed, or it was last excused by a gap in our own view of Redis. */
   beatAt: number;
   /** Different beats seen. */
@@ -33,12 +34,15 @@ export interface Member {
  */
 export class Membership {
   readonly #fleet: string;
+  readonly #deadAfterMs: number;
   readonly #members = new Map<number, Member>();
   #foreign = new Map<string, string>();
   #epoch: number | null = null;
 
-  constructor(fleet: string) {
+  /** Whoever beats again after `deadAfterMs` of silence counts as come anew. */
+  constructor(fleet: string, deadAfterMs: number) {
     this.#fleet = fleet;
+    this.#deadAfterMs = deadAfterMs;
   }
 
   /** Takes in one look at the hash, at `now`. */
@@ -63,7 +67,7 @@ export class Membership {
       name,
       incarnation,
       heartbeat: null,
-      firstSeenAt: now,
+      presentSince: now,
       beatAt: now,
       beats: 0,
       tickAt: now,
@@ -104,6 +108,10 @@ export class Membership {
     const member = this.expect(beat.name, beat.incarnation, now);
     const before = member.heartbeat;
     if (before === null || before.beat !== beat.beat) {
+      if (now - member.beatAt >= this.#deadAfterMs) {
+        member.presentSince = now;
+        member.beats = 0;
+      }
       member.beats += 1;
       member.beatAt = now;
     }

@@ -29,7 +29,7 @@ export class Observer {
 
   constructor(options: ObserverOptions) {
     this.#options = options;
-    this.membership = new Membership(options.fleet);
+    this.membership = new Membership(options.fleet, options.settings.deadAfterMs);
   }
 
   get settings(): LivenessSettings {

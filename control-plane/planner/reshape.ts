@@ -110,7 +110,7 @@ function settledJoiners(
 ): Joiner[] {
   const inRollout = (joiner: Joiner) =>
     seated.some((worker) => worker.revision !== joiner.member.heartbeat?.revision);
-  const age = (joiner: Joiner) => now - joiner.member.firstSeenAt;
+  const age = (joiner: Joiner) => now - joiner.member.presentSince;
   const plain = joiners.filter((joiner) => joiner.removals === 0 && !inRollout(joiner));
   const newestMs = Math.min(...plain.map(age));
   const oldestMs = Math.max(...plain.map(age));
@@ -144,7 +144,7 @@ function takeSeats(
   const rest = joiners
     .filter((joiner) => !settled.includes(joiner) && !namesakes.includes(joiner) && joiner.removals === 0)
     .sort(
-      (a, b) => a.member.firstSeenAt - b.member.firstSeenAt || a.member.incarnation - b.member.incarnation,
+      (a, b) => a.member.presentSince - b.member.presentSince || a.member.incarnation - b.member.incarnation,
     );
   free -= namesakes.length;
   return [...namesakes, ...rest.slice(0, Math.max(0, free))];
