@@ -2,19 +2,14 @@ import { defineConfig } from "vitest/config";
 
 // Integration tests start real servers and processes and measure real time: one file at a time, so
 // that two of them never compete for the cores that the ticks under test need.
+const REAL_TIME = { testTimeout: 180_000, hookTimeout: 120_000, fileParallelism: false };
+
 export default defineConfig({
   test: {
     projects: [
       { test: { name: "unit", include: ["test/unit/**/*.test.ts"], testTimeout: 20_000 } },
-      {
-        test: {
-          name: "integration",
-          include: ["test/integration/**/*.test.ts"],
-          testTimeout: 120_000,
-          hookTimeout: 120_000,
-          fileParallelism: false,
-        },
-      },
+      { test: { name: "integration", include: ["test/integration/**/*.test.ts"], ...REAL_TIME } },
+      { test: { name: "faults", include: ["test/faults/**/*.test.ts"], ...REAL_TIME } },
     ],
   },
 });
