@@ -1,3 +1,4 @@
+import { setTimeout as sleep } from "node:timers/promises";
 import type { Logger } from "pino";
 import type { Registry } from "prom-client";
 import { Loop, monotonicNow } from "../core/lifecycle/loop.js";
@@ -79,7 +80,7 @@ export class Worker {
       session: this.#session,
       follower,
       clock: new DatabaseClock(monotonicNow),
-      work: new TickWork(this.#session, { now: monotonicNow }, (rows, ms) => metrics.batch(rows, ms)),
+      work: new TickWork(this.#session, { now: monotonicNow, sleep }, (rows, ms) => metrics.batch(rows, ms)),
       metrics,
       log,
       worker: settings.workerName,

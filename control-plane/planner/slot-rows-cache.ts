@@ -1,5 +1,6 @@
 import { Gauge, type Registry } from "prom-client";
 import type { Queryable } from "../../core/postgres/database.js";
+import { SLOT_COUNT } from "../../core/ring/slots.js";
 import { countSlotRows, type SlotRows } from "./slot-rows-store.js";
 
 const REFRESH_MS = 5000;
@@ -10,6 +11,7 @@ const DUTY = 1 / 20;
 /** Rows per slot, counted in the background: a plan takes what is there. */
 export class SlotRowsCache {
   readonly #db: Queryable;
+  readonly #slotCount: number;
   readonly #monotonicNow: () => number;
   #counted: SlotRows | null = null;
   #countedAt = Number.NEGATIVE_INFINITY;
@@ -17,8 +19,9 @@ export class SlotRowsCache {
   #hurried = false;
   #inFlight: Promise<SlotRows> | null = null;
 
-  constructor(db: Queryable, monotonicNow: () => number, registry: Registry) {
+  constructor(db: Queryable, monotonicNow: () => number, registry: Registry, slotCount = SLOT_COUNT) {
     this.#db = db;
+    this.#slotCount = slotCount;
     this.#monotonicNow = monotonicNow;
     const counted = () => this.#counted;
     new Gauge({
@@ -73,7 +76,7 @@ export class SlotRowsCache {
 
   async #countNow(): Promise<SlotRows> {
     const startedAt = this.#monotonicNow();
-    const counted = await countSlotRows(this.#db);
+    const counted = await countSlotRows(this.#db, this.#slotCount);
     this.#countedAt = this.#monotonicNow();
     this.#durationMs = this.#countedAt - startedAt;
     this.#counted = counted;

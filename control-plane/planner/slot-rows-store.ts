@@ -2,7 +2,7 @@ import type { Queryable } from "../../core/postgres/database.js";
 import { SLOT_COUNT } from "../../core/ring/slots.js";
 
 export interface SlotRows {
-  /** Rows of each of the 16,384 slots. */
+  /** Rows of each slot. */
   rows: Uint32Array;
   total: number;
   /** Age of the row that has waited longest for its next tick, ms; null where none was ever worked. */
@@ -10,13 +10,13 @@ export interface SlotRows {
 }
 
 /** Counts the table by slot. Reads the whole table: a background job, never on the way of a publish. */
-export async function countSlotRows(db: Queryable): Promise<SlotRows> {
+export async function countSlotRows(db: Queryable, slotCount = SLOT_COUNT): Promise<SlotRows> {
   const { rows } = await db.query<{ slot: number; rows: number; ageMs: number | null }>(
     `SELECT slot, count(*)::int AS rows,
        (extract(epoch FROM now() - min(lasttick) FILTER (WHERE lasttick > '-infinity')) * 1000)::float8 AS "ageMs"
      FROM work_items GROUP BY slot`,
   );
-  const bySlot = new Uint32Array(SLOT_COUNT);
+  const bySlot = new Uint32Array(slotCount);
   let total = 0;
   let oldestRowAgeMs: number | null = null;
   for (const { slot, rows: count, ageMs } of rows) {

@@ -1,4 +1,5 @@
 import type { Queryable } from "../../core/postgres/database.js";
+import { SLOT_COUNT } from "../../core/ring/slots.js";
 import { openRingSnapshot, type RingSnapshot } from "../../core/ring/view.js";
 import { type Config, configSchema } from "../../core/versions/config.js";
 import type { VersionDocument } from "../../core/versions/version.js";
@@ -19,12 +20,14 @@ export interface NewestRing {
 /** The highest ring view (what a plan builds on) and the config in force, as this replica last read them. */
 export class NewestVersions {
   readonly #db: Queryable;
+  readonly #slotCount: number;
   #ring: NewestRing | null = null;
   #config: Config | null = null;
   #loaded = false;
 
-  constructor(db: Queryable) {
+  constructor(db: Queryable, slotCount = SLOT_COUNT) {
     this.#db = db;
+    this.#slotCount = slotCount;
   }
 
   get ring(): NewestRing | null {
@@ -51,7 +54,8 @@ export class NewestVersions {
     const highest = await readHighestVersions(this.#db);
     if (highest.ring !== (this.#ring?.document.version ?? 0)) {
       const [document] = await readNewestVersions(this.#db, "ring", 1);
-      if (document !== undefined) this.took({ document, snapshot: openRingSnapshot(document) });
+      if (document !== undefined)
+        this.took({ document, snapshot: openRingSnapshot(document, this.#slotCount) });
     }
     const active = await readActiveVersion(this.#db, "config");
     if (active !== null) this.#config = configSchema.parse(active.body);

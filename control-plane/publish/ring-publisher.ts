@@ -6,7 +6,7 @@ import { announceVersion } from "../../core/redis/hints.js";
 import type { RedisKeys } from "../../core/redis/keys.js";
 import { rowsMoved } from "../../core/ring/balance.js";
 import { type Member, planRing } from "../../core/ring/plan.js";
-import { openRingSnapshot, ringDigest } from "../../core/ring/view.js";
+import { openRingSnapshot, ownersOf, ringDigest } from "../../core/ring/view.js";
 import { publishRing } from "../../core/versions/version-store.js";
 import type { PlannerMetrics } from "../planner/planner-metrics.js";
 import type { NewestVersions } from "./newest-versions.js";
@@ -46,8 +46,9 @@ export class RingPublisher {
     const { db, newest, replica, metrics, monotonicNow, log } = this.#options;
     const base = newest.ring;
     const startedAt = monotonicNow();
-    const view = planRing(base?.snapshot ?? null, request.members, request.slotRows, request.dead);
-    const digest = ringDigest(view);
+    const slotCount = request.slotRows.length;
+    const view = planRing(base?.snapshot ?? null, request.members, request.slotRows, request.dead, slotCount);
+    const digest = ringDigest(view, ownersOf(view, slotCount));
     metrics.planned(monotonicNow() - startedAt);
     if (digest === base?.document.digest) return false;
     const document = await publishRing(db, {
@@ -68,7 +69,7 @@ export class RingPublisher {
       await newest.step();
       return false;
     }
-    const snapshot = openRingSnapshot(document);
+    const snapshot = openRingSnapshot(document, slotCount);
     newest.took({ document, snapshot });
     const moved = rowsMoved(base?.snapshot ?? null, snapshot, request.slotRows);
     metrics.published(request.reason, moved);

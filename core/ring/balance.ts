@@ -1,6 +1,5 @@
 import { needsLevelling } from "./level.js";
 import { quotasOf } from "./quota.js";
-import { SLOT_COUNT } from "./slots.js";
 import type { RingSnapshot } from "./view.js";
 
 /** Load is levelled again once a seat holds this much more than its share. */
@@ -45,7 +44,7 @@ export function rowsMoved(
 ): number {
   if (before === null) return 0;
   let moved = 0;
-  for (let slot = 0; slot < SLOT_COUNT; slot++) {
+  for (let slot = 0; slot < after.owners.length; slot++) {
     const count = slotRows[slot] ?? 0;
     const from = before.incarnationOf(slot);
     if (count > 0 && from !== null && from !== after.incarnationOf(slot)) moved += count;
@@ -100,7 +99,7 @@ export function movesByWorker(
   };
   for (const { worker, seat } of after.view.seats) entry(worker).seat = seat;
   for (const { worker } of before?.view.seats ?? []) entry(worker);
-  for (let slot = 0; slot < SLOT_COUNT; slot++) {
+  for (let slot = 0; slot < after.owners.length; slot++) {
     const count = slotRows[slot] ?? 0;
     if (count === 0) continue;
     const from = before?.ownerOf(slot)?.worker;
@@ -117,7 +116,7 @@ export function movesByWorker(
 function rowsBySeat(ring: RingSnapshot, slotRows: ArrayLike<number>) {
   const rows = new Map<number, number>();
   let total = 0;
-  for (let slot = 0; slot < SLOT_COUNT; slot++) {
+  for (let slot = 0; slot < ring.owners.length; slot++) {
     const count = slotRows[slot] ?? 0;
     const seat = ring.owners[slot];
     if (count === 0 || seat === undefined) continue;

@@ -1,8 +1,6 @@
 import HashRing from "hashring";
 import { NOBODY, SLOT_COUNT } from "./slots.js";
 
-/** Slot s stands at this multiple of s on the 32-bit circle. */
-const SLOT_WIDTH = 2 ** 32 / SLOT_COUNT;
 /** 4 vnodes of 4 points each: about 15 runs of neighbouring slots a seat, which levelling then evens out. */
 const VNODES = 4;
 /**
@@ -21,10 +19,13 @@ export interface SlotRing {
   readonly pointOfSlot: Uint32Array;
 }
 
-/** Builds the ring of `seats` (seat numbers, in any order). */
-export function buildSlotRing(seats: readonly number[]): SlotRing {
-  const defaults = new Uint16Array(SLOT_COUNT).fill(NOBODY);
-  const pointOfSlot = new Uint32Array(SLOT_COUNT);
+/**
+ * Builds the ring of `seats` (seat numbers, in any order). The slots stand at equal distances on the 32-bit
+ * circle; another `slotCount` than the product's makes a smaller ring, for simulations.
+ */
+export function buildSlotRing(seats: readonly number[], slotCount = SLOT_COUNT): SlotRing {
+  const defaults = new Uint16Array(slotCount).fill(NOBODY);
+  const pointOfSlot = new Uint32Array(slotCount);
   if (seats.length === 0) return { defaults, points: new Uint16Array(0), pointOfSlot };
   const servers: Record<string, { vnodes: number }> = {};
   for (const seat of [...seats].sort((a, b) => a - b)) servers[`seat-${seat}`] = { vnodes: VNODES };
@@ -33,8 +34,9 @@ export function buildSlotRing(seats: readonly number[]): SlotRing {
   const { ring: circle } = ring as unknown as { ring: { value: number; server: string }[] };
   const find = (position: number) => (ring as unknown as { find(at: number): number }).find(position);
   const points = Uint16Array.from(circle, (point) => Number(point.server.slice("seat-".length)));
-  for (let slot = 0; slot < SLOT_COUNT; slot++) {
-    const point = find(slot * SLOT_WIDTH);
+  const slotWidth = 2 ** 32 / slotCount;
+  for (let slot = 0; slot < slotCount; slot++) {
+    const point = find(slot * slotWidth);
     pointOfSlot[slot] = point;
     defaults[slot] = points[point] ?? NOBODY;
   }

@@ -1,6 +1,5 @@
 import { type Quota, quotaOf } from "./quota.js";
 import { type SeatLoad, UNPLACED } from "./seat-load.js";
-import { SLOT_COUNT } from "./slots.js";
 
 /**
  * A slot with more rows than any seat's whole share can't be split: it gets a seat of its own (the one that has
@@ -45,12 +44,12 @@ function seatForHot(load: SeatLoad, slot: number, hotSeats: ReadonlyMap<number, 
 
 function largestSlot(load: SeatLoad): number {
   let largest = 0;
-  for (let slot = 0; slot < SLOT_COUNT; slot++) largest = Math.max(largest, load.rowsIn(slot));
+  for (let slot = 0; slot < load.slotCount; slot++) largest = Math.max(largest, load.rowsIn(slot));
   return largest;
 }
 
 function slotsBySize(load: SeatLoad): number[] {
   const slots: number[] = [];
-  for (let slot = 0; slot < SLOT_COUNT; slot++) if (load.rowsIn(slot) > 0) slots.push(slot);
+  for (let slot = 0; slot < load.slotCount; slot++) if (load.rowsIn(slot) > 0) slots.push(slot);
   return slots.sort((a, b) => load.rowsIn(b) - load.rowsIn(a) || a - b);
 }

@@ -4,7 +4,7 @@ import { type Quota, targetsOf } from "./quota.js";
 import { RoomAlongRing } from "./room.js";
 import { SeatLoad, UNPLACED } from "./seat-load.js";
 import { Settling } from "./settle.js";
-import { NOBODY, SLOT_COUNT } from "./slots.js";
+import { NOBODY } from "./slots.js";
 import type { RingView, Seat } from "./view.js";
 
 /** Settling may change which seats hold hot slots, and so the shares of the others; this often at most. */
@@ -22,7 +22,7 @@ export function levelOwners(
   previous: ArrayLike<number> | null,
   slotRows: ArrayLike<number>,
 ): Uint16Array {
-  if (seats.length === 0) return new Uint16Array(SLOT_COUNT).fill(NOBODY);
+  if (seats.length === 0) return new Uint16Array(ring.defaults.length).fill(NOBODY);
   const load = new SeatLoad(seats, ring, previous, slotRows);
   const quotas = placeHotSlots(load);
   const room = new RoomAlongRing(load, targetsOf(quotas, Array.from(load.rows), load.totalRows));
@@ -41,7 +41,10 @@ export function needsLevelling(
   slotRows: ArrayLike<number>,
 ): boolean {
   if (view.seats.length === 0) return false;
-  const ring = buildSlotRing(view.seats.map((seat) => seat.seat));
+  const ring = buildSlotRing(
+    view.seats.map((seat) => seat.seat),
+    owners.length,
+  );
   const load = new SeatLoad(view.seats, ring, owners, slotRows);
   const before = load.rows.slice();
   const quotas = placeHotSlots(load);
@@ -60,7 +63,7 @@ function settle(load: SeatLoad, first: readonly Quota[]): void {
 /** Slots of seats that are gone. What fits nowhere goes, the largest first, to the seat with the most room. */
 function placeOrphans(load: SeatLoad, room: RoomAlongRing): void {
   const unfitting: number[] = [];
-  for (let slot = 0; slot < SLOT_COUNT; slot++) {
+  for (let slot = 0; slot < load.slotCount; slot++) {
     if (load.ownerOf(slot) !== UNPLACED) continue;
     const seat = room.next(slot, load.rowsIn(slot));
     if (seat === UNPLACED) unfitting.push(slot);
@@ -72,7 +75,7 @@ function placeOrphans(load: SeatLoad, room: RoomAlongRing): void {
 
 /** Over-full seats first give slots that the ring would give to a seat with room. */
 function giveToDefaults(load: SeatLoad, room: RoomAlongRing): void {
-  for (let slot = 0; slot < SLOT_COUNT; slot++) {
+  for (let slot = 0; slot < load.slotCount; slot++) {
     const count = load.rowsIn(slot);
     const seat = load.defaultOf(slot);
     if (seat !== load.ownerOf(slot) && mayGive(load, room, slot) && room.of(seat) >= count)
@@ -82,7 +85,7 @@ function giveToDefaults(load: SeatLoad, room: RoomAlongRing): void {
 
 /** Then any slots that fit, to the next seat along the ring with room. */
 function giveAlongRing(load: SeatLoad, room: RoomAlongRing): void {
-  for (let slot = 0; slot < SLOT_COUNT; slot++) {
+  for (let slot = 0; slot < load.slotCount; slot++) {
     if (!mayGive(load, room, slot)) continue;
     const seat = room.next(slot, load.rowsIn(slot));
     if (seat !== UNPLACED) load.move(slot, seat);

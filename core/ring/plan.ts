@@ -13,6 +13,7 @@ export type { Member } from "./seats.js";
  * @param previous the view it follows (the highest published one), null for the first
  * @param members all who shall sit, survivors and joiners; who sat before and isn't among them leaves
  * @param slotRows rows of each of the 16,384 slots
+ * @param slotCount another than the product's only in simulations
  * @param dead incarnations that are dead or superseded; the view names those of them that leave by it
  */
 export function planRing(
@@ -20,9 +21,13 @@ export function planRing(
   members: readonly Member[],
   slotRows: ArrayLike<number>,
   dead: readonly number[],
+  slotCount = SLOT_COUNT,
 ): RingView {
   const seats = assignSeats(previous?.view.seats ?? [], members);
-  const ring = buildSlotRing(seats.map((seat) => seat.seat));
+  const ring = buildSlotRing(
+    seats.map((seat) => seat.seat),
+    slotCount,
+  );
   const owners = levelOwners(seats, ring, previous?.owners ?? null, slotRows);
   return {
     format: 1,
@@ -44,7 +49,7 @@ function deadLeavers(before: readonly Seat[], after: readonly Seat[], dead: read
 /** Slots whose owner isn't the ring's default, as runs of equal owner. */
 function runsOf(owners: Uint16Array, defaults: Uint16Array): [number, number, number][] {
   const runs: [number, number, number][] = [];
-  for (let slot = 0; slot < SLOT_COUNT; slot++) {
+  for (let slot = 0; slot < owners.length; slot++) {
     const owner = owners[slot] ?? 0;
     if (owner === defaults[slot]) continue;
     const last = runs[runs.length - 1];

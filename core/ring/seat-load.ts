@@ -1,5 +1,5 @@
 import type { SlotRing } from "./hash-ring.js";
-import { NOBODY, SLOT_COUNT } from "./slots.js";
+import { NOBODY } from "./slots.js";
 import type { Seat } from "./view.js";
 
 /** Owner of a slot whose seat is gone, until it is placed. */
@@ -9,13 +9,14 @@ export const UNPLACED = -1;
 export class SeatLoad {
   readonly ring: SlotRing;
   readonly slotRows: ArrayLike<number>;
+  readonly slotCount: number;
   readonly seatCount: number;
   readonly weights: readonly number[];
-  readonly owners = new Int32Array(SLOT_COUNT);
+  readonly owners: Int32Array;
   /** Rows of each seat. */
   readonly rows: Float64Array;
   /** 1 for slots that stay where they are: see placeHotSlots. */
-  readonly pinned = new Uint8Array(SLOT_COUNT);
+  readonly pinned: Uint8Array;
   readonly totalRows: number;
   /** Rows of the smallest slot that has any; Infinity without rows. */
   readonly smallestSlot: number;
@@ -30,7 +31,10 @@ export class SeatLoad {
   ) {
     this.ring = ring;
     this.slotRows = slotRows;
+    this.slotCount = ring.defaults.length;
     this.seatCount = seats.length;
+    this.owners = new Int32Array(this.slotCount);
+    this.pinned = new Uint8Array(this.slotCount);
     this.weights = seats.map((seat) => seat.weight);
     this.rows = new Float64Array(seats.length);
     seats.forEach((seat, index) => {
@@ -38,7 +42,7 @@ export class SeatLoad {
     });
     let total = 0;
     let smallest = Number.POSITIVE_INFINITY;
-    for (let slot = 0; slot < SLOT_COUNT; slot++) {
+    for (let slot = 0; slot < this.slotCount; slot++) {
       const count = this.rowsIn(slot);
       if (count > 0 && count < smallest) smallest = count;
       total += count;

@@ -1,6 +1,5 @@
 import type { Quota } from "./quota.js";
 import type { SeatLoad } from "./seat-load.js";
-import { SLOT_COUNT } from "./slots.js";
 
 /** Above what rounding of shares makes of equal numbers. */
 const EPSILON = 1e-6;
@@ -23,7 +22,7 @@ export class Settling {
     this.#load = load;
     this.#quotas = quotas;
     this.#slots = Array.from({ length: load.seatCount }, () => []);
-    for (let slot = 0; slot < SLOT_COUNT; slot++) {
+    for (let slot = 0; slot < load.slotCount; slot++) {
       if (load.rowsIn(slot) > 0 && load.pinned[slot] === 0) this.#slots[load.ownerOf(slot)]?.push(slot);
     }
     this.#smallest = this.#slots.map((slots) => this.#smallestOf(slots));

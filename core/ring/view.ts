@@ -61,15 +61,16 @@ export class RingDigestMismatchError extends Error {
 }
 
 /** Seat number of each slot's owner: the ring's default, then the exceptions; NOBODY without seats. */
-export function ownersOf(view: RingView): Uint16Array {
-  const owners = buildSlotRing(view.seats.map((seat) => seat.seat)).defaults;
+export function ownersOf(view: RingView, slotCount = SLOT_COUNT): Uint16Array {
+  const seats = view.seats.map((seat) => seat.seat);
+  const owners = buildSlotRing(seats, slotCount).defaults;
   for (const [first, count, seat] of view.exceptions) owners.fill(seat, first, first + count);
   return owners;
 }
 
 /** SHA-256, in hex, over all that decides who works what: format, seats, dead, and all 16,384 owners. */
 export function ringDigest(view: RingView, owners: Uint16Array = ownersOf(view)): string {
-  const bytes = Buffer.alloc(SLOT_COUNT * 2);
+  const bytes = Buffer.alloc(owners.length * 2);
   owners.forEach((seat, slot) => {
     bytes.writeUInt16BE(seat, slot * 2);
   });
@@ -90,10 +91,10 @@ export class RingSnapshot {
   readonly #seatByIncarnation: ReadonlyMap<number, number>;
   #slots: Map<number, number[]> | null = null;
 
-  constructor(view: RingView, version: number) {
+  constructor(view: RingView, version: number, slotCount = SLOT_COUNT) {
     this.version = version;
     this.view = view;
-    this.owners = ownersOf(view);
+    this.owners = ownersOf(view, slotCount);
     this.digest = ringDigest(view, this.owners);
     this.#seatBySeatNumber = new Map(view.seats.map((seat) => [seat.seat, seat]));
     this.#seatByIncarnation = new Map(view.seats.map((seat) => [seat.incarnation, seat.seat]));
@@ -133,8 +134,8 @@ export class RingSnapshot {
 }
 
 /** Opens a published ring version. Throws RingDigestMismatchError where it gives another digest here. */
-export function openRingSnapshot(document: VersionDocument): RingSnapshot {
-  const snapshot = new RingSnapshot(ringViewSchema.parse(document.body), document.version);
+export function openRingSnapshot(document: VersionDocument, slotCount = SLOT_COUNT): RingSnapshot {
+  const snapshot = new RingSnapshot(ringViewSchema.parse(document.body), document.version, slotCount);
   if (snapshot.digest !== document.digest) {
     throw new RingDigestMismatchError(document.version, document.digest, snapshot.digest);
   }

@@ -1,4 +1,5 @@
 import type { Queryable } from "../postgres/database.js";
+import { SLOT_COUNT } from "../ring/slots.js";
 import { openRingSnapshot, type RingSnapshot } from "../ring/view.js";
 import { type Config, configSchema } from "./config.js";
 import { configDigest } from "./digest.js";
@@ -28,12 +29,14 @@ export class VersionNotFoundError extends Error {
  */
 export class VersionFollower {
   readonly #db: Queryable;
+  readonly #slotCount: number;
   readonly #rings = new Map<string, RingSnapshot>();
   readonly #configs = new Map<string, Config>();
   readonly #hinted = new Map<string, VersionDocument>();
 
-  constructor(db: Queryable) {
+  constructor(db: Queryable, slotCount = SLOT_COUNT) {
     this.#db = db;
+    this.#slotCount = slotCount;
   }
 
   /** Takes a document that a hint brought. It is opened when a sealed tick names it. */
@@ -46,7 +49,7 @@ export class VersionFollower {
     const key = keyOf("ring", version, digest);
     const held = this.#rings.get(key);
     if (held !== undefined) return held;
-    const snapshot = openRingSnapshot(await this.#document("ring", version, digest));
+    const snapshot = openRingSnapshot(await this.#document("ring", version, digest), this.#slotCount);
     if (snapshot.digest !== digest) throw new VersionNotFoundError("ring", version);
     remember(this.#rings, key, snapshot);
     return snapshot;

@@ -1,4 +1,3 @@
-import { setTimeout as sleep } from "node:timers/promises";
 import type { Queryable } from "../../core/postgres/database.js";
 import { type Chunk, chunkSlots, rotateChunks, splitChunks } from "../slice/chunks.js";
 import type { Slice } from "../slice/slice.js";
@@ -35,7 +34,9 @@ export interface TickOutcome {
 }
 
 interface Clock {
+  /** Monotonic ms. */
   now(): number;
+  sleep(ms: number): Promise<void>;
 }
 
 export type BatchObserver = (rows: number, durationMs: number) => void;
@@ -154,7 +155,7 @@ export class TickWork {
     while (await hasUnworkedRows(this.#db, plan.waiting, plan.order.tick)) {
       outcome.handoverWaits += 1;
       const patient = this.#clock.now() - startedAt < plan.handoverMs;
-      if (patient) await sleep(HANDOVER_POLL_MS);
+      if (patient) await this.#clock.sleep(HANDOVER_POLL_MS);
       if (left() <= 0) {
         outcome.complete = false;
         return;
