@@ -1,0 +1,160 @@
+import { setTimeout as sleep } from "node:timers/promises";
+import { afterAll, beforeAll, expect, test } from "vitest";
+import { gapsByRow } from "../harness/audit.js";
+import { waitFor } from "../harness/fleet.js";
+import { expectNothingLost, expectSafe, withFleet } from "../harness/fleet-test.js";
+import { startTestStores, type TestStores } from "../harness/stores.js";
+import { TcpProxy } from "../harness/tcp-proxy.js";
+
+/** `npm run faults` runs every case; `npm test` the first of each kind. */
+const ALL = process.env["FAULTS"] === "all";
+
+let stores: TestStores;
+beforeAll(async () => {
+  stores = await startTestStores();
+});
+afterAll(async () => {
+  await stores.close();
+});
+
+const CUTS = [
+  ["both ways", []],
+  ["towards the store", ["toServer"]],
+  ["towards the worker", ["toClient"]],
+] as const;
+
+test.each(ALL ? CUTS : CUTS.slice(0, 1))(
+  "worker ↔ Postgres cut %s: others take over within 4 ticks, its row locks are gone within 3 s",
+  async (_name, directions) => {
+    await withFleet(stores, { rows: 150 }, async ({ fleet, databaseUrl, nextTick, judge }) => {
+      const link = await TcpProxy.start(databaseUrl);
+      try {
+        fleet.controlPlane("control-1");
+        fleet.workers(2);
+        const victim = fleet.worker("cut", { DATABASE_URL: link.through(databaseUrl) });
+        await fleet.untilSeated(["worker-1", "worker-2", "cut"]);
+        const from = await nextTick();
+        await sleep(300);
+        link.cut(...directions);
+        const cutAt = Date.now();
+        await fleet.untilSeated(["worker-1", "worker-2"]);
+        await waitFor(
+          "the end of its locks",
+          async () => {
+            const { rows } = await fleet.client.query(
+              `SELECT FROM pg_locks JOIN pg_stat_activity USING (pid)
+               WHERE application_name LIKE 'ringfleet/cut/%' AND relation = 'work_items'::regclass`,
+            );
+            return rows.length === 0;
+          },
+          Math.max(1, 3000 - (Date.now() - cutAt)),
+        );
+        await sleep(4000);
+        const healed = await nextTick();
+        link.heal();
+        await fleet.untilSeated(["worker-1", "worker-2", "cut"]);
+        await fleet.untilTick((await nextTick()) + 1000);
+        expect(victim.hasExited).toBe(false);
+        const report = await judge(from);
+        expectSafe(report);
+        const gap = Math.max(0, ...gapsByRow(report).values());
+        console.log(`worker cut from Postgres: ${gap} ticks unworked`);
+        expect(gap).toBeLessThanOrEqual(4);
+        expect(report.lost.filter(({ tick }) => tick > healed)).toEqual([]);
+      } finally {
+        await link.close();
+      }
+    });
+  },
+);
+
+test.each(ALL ? CUTS : CUTS.slice(0, 1))(
+  "worker ↔ Redis cut %s: it keeps its slice and works on; back within 3 s after healing",
+  async (_name, directions) => {
+    await withFleet(stores, { rows: 150 }, async ({ fleet, nextTick, judge }) => {
+      const link = await TcpProxy.start(stores.redisUrl);
+      try {
+        fleet.controlPlane("control-1");
+        fleet.workers(2);
+        const victim = fleet.worker("cut", { REDIS_URL: link.through(stores.redisUrl) });
+        await fleet.untilSeated(["worker-1", "worker-2", "cut"]);
+        const views = (await fleet.ringVersions()).length;
+        const from = await nextTick();
+        link.cut(...directions);
+        await sleep(6000);
+        expect((await fleet.ringVersions()).length, "ring changes while it was cut").toBe(views);
+        // A change that it can't hear of: it works under the sealed view all the same.
+        fleet.worker("worker-3");
+        await fleet.untilSeated(["worker-1", "worker-2", "worker-3", "cut"]);
+        await sleep(2000);
+        link.heal();
+        const healedAt = Date.now();
+        const control = fleet.processes[0];
+        await waitFor(
+          "its heartbeat",
+          async () => {
+            const answer = await fetch(`${await control?.url()}/v1/workers`);
+            const { workers } = (await answer.json()) as { workers: { name: string; state: string }[] };
+            return workers.find(({ name }) => name === "cut")?.state === "seated";
+          },
+          10_000,
+          victim,
+        );
+        expect(Date.now() - healedAt).toBeLessThanOrEqual(3000);
+        await fleet.untilTick(await nextTick());
+        const report = await judge(from);
+        expectSafe(report);
+        expectNothingLost(report);
+      } finally {
+        await link.close();
+      }
+    });
+  },
+);
+
+test("the control plane cut from Redis declares nobody dead; healed, it does its work again", async () => {
+  await withFleet(stores, { rows: 100 }, async ({ fleet, nextTick, judge }) => {
+    const link = await TcpProxy.start(stores.redisUrl);
+    try {
+      fleet.controlPlane("control-1", { REDIS_URL: link.through(stores.redisUrl) });
+      const workers = fleet.workers(3);
+      await fleet.untilSeated(workers.map((worker) => worker.name));
+      const views = (await fleet.ringVersions()).length;
+      const from = await nextTick();
+      link.cut();
+      await sleep(5000);
+      expect((await fleet.ringVersions()).length).toBe(views);
+      link.heal();
+      await fleet.untilTick(await nextTick());
+      const report = await judge(from);
+      expectSafe(report);
+      expectNothingLost(report);
+      workers[0]?.signal("SIGTERM");
+      await fleet.untilSeated(["worker-2", "worker-3"]);
+    } finally {
+      await link.close();
+    }
+  });
+});
+
+test("every link to Redis slower by 2 s: no flapping, nothing lost or doubled", async () => {
+  const link = await TcpProxy.start(stores.redisUrl);
+  try {
+    const options = { rows: 60, redisUrl: link.through(stores.redisUrl) };
+    await withFleet(stores, options, async ({ fleet, nextTick, judge }) => {
+      fleet.controlPlane("control-1");
+      const names = fleet.workers(3).map((worker) => worker.name);
+      await fleet.untilSeated(names);
+      const views = (await fleet.ringVersions()).length;
+      const from = await nextTick();
+      link.delay(2000);
+      await sleep(ALL ? 30_000 : 10_000);
+      expect((await fleet.ringVersions()).length - views, "ring changes").toBeLessThanOrEqual(1);
+      const report = await judge(from);
+      expectSafe(report);
+      expectNothingLost(report);
+    });
+  } finally {
+    await link.close();
+  }
+});
