@@ -1,14 +1,11 @@
 import { buildSlotRing, type SlotRing } from "./hash-ring.js";
 import { placeHotSlots } from "./hot-slots.js";
-import { type Quota, targetsOf } from "./quota.js";
+import { targetsOf } from "./quota.js";
 import { RoomAlongRing } from "./room.js";
 import { SeatLoad, UNPLACED } from "./seat-load.js";
 import { Settling } from "./settle.js";
 import { NOBODY } from "./slots.js";
 import type { RingView, Seat } from "./view.js";
-
-/** Settling may change which seats hold hot slots, and so the shares of the others; this often at most. */
-const MAX_ROUNDS = 8;
 
 /**
  * Seat number of each slot's owner in the next view. Slots without rows follow the ring; slots whose seat stays
@@ -27,11 +24,12 @@ export function levelOwners(
   const quotas = placeHotSlots(load);
   const room = new RoomAlongRing(load, targetsOf(quotas, Array.from(load.rows), load.totalRows));
   placeOrphans(load, room);
+  // Targets are stricter than settling: who only differs by part of a slot gives nothing, so that a plan is final.
   if (!new Settling(load, quotas).settled) {
     giveToDefaults(load, room);
     giveAlongRing(load, room);
   }
-  settle(load, quotas);
+  new Settling(load, quotas).run();
   return Uint16Array.from(load.owners, (index) => seats[index]?.seat ?? NOBODY);
 }
 
@@ -49,15 +47,6 @@ export function needsLevelling(
   const before = load.rows.slice();
   const quotas = placeHotSlots(load);
   return load.rows.some((rows, seat) => rows !== before[seat]) || !new Settling(load, quotas).settled;
-}
-
-function settle(load: SeatLoad, first: readonly Quota[]): void {
-  let quotas = first;
-  for (let round = 0; round < MAX_ROUNDS; round++) {
-    const moves = new Settling(load, quotas).run();
-    if (moves === 0 && round > 0) return;
-    quotas = placeHotSlots(load);
-  }
 }
 
 /** Slots of seats that are gone. What fits nowhere goes, the largest first, to the seat with the most room. */

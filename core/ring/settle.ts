@@ -33,13 +33,9 @@ export class Settling {
     return this.#nextMove() === null;
   }
 
-  /** Moves until settled. Returns the number of moves. */
-  run(): number {
-    for (let moves = 0; ; moves++) {
-      const move = this.#nextMove();
-      if (move === null) return moves;
-      this.#apply(move);
-    }
+  /** Moves until settled. */
+  run(): void {
+    for (let move = this.#nextMove(); move !== null; move = this.#nextMove()) this.#apply(move);
   }
 
   #nextMove(): { slot: number; from: number; to: number } | null {

@@ -114,6 +114,14 @@ describe("moves", () => {
     expect(gone?.loses).toBe(idealMoves(before, after, fleet.slotRows));
   });
 
+  test("from a view without seats nothing moves", () => {
+    const fleet = fleetOf(0, 100);
+    fleet.change({ kind: "join", count: 3, pick: 1 });
+    const { before, after } = fleet.plan();
+    expect(rowsMoved(before, after, fleet.slotRows)).toBe(0);
+    expect(idealMoves(before, after, fleet.slotRows)).toBe(0);
+  });
+
   test("the first view moves nothing", () => {
     const fleet = new Fleet(4, { kind: "uniform", rows: 100, seed: 1 });
     const { after } = fleet.plan();

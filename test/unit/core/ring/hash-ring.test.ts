@@ -34,6 +34,8 @@ test("a seat more takes slots for itself and moves none between the others", () 
 test("the order of the seats makes no difference, also where two points coincide", () => {
   const seats = range(1000);
   expect(buildSlotRing(seats.toReversed())).toEqual(buildSlotRing(seats));
+  // One of the 16 points is the same for these two.
+  expect(buildSlotRing([9676, 1287])).toEqual(buildSlotRing([1287, 9676]));
 });
 
 test("without seats nobody owns anything", () => {

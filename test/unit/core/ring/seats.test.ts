@@ -21,7 +21,7 @@ describe("who sits where", () => {
   });
 
   test("a restarted worker gets its own seat back, whoever else joins", () => {
-    const members = [member("d", 4), member("c", 6), member("b", 5)];
+    const members = [member("d", 6), member("c", 4), member("b", 5)];
     expect(layout(assignSeats(three, members))).toBe("0:d 1:b 2:c");
   });
 
