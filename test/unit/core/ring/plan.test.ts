@@ -13,6 +13,7 @@ import {
   Fleet,
   fleetSize,
   memberChange,
+  randomSource,
   rowsBySeat,
   shuffled,
   slotRowsOf,
@@ -265,6 +266,18 @@ describe("balance and moves", () => {
     expect(rows.slice(0, 2)).toEqual([10_000, 5000]);
     expect((rows[2] ?? 0) - (rows[9] ?? 0)).toBeLessThanOrEqual(10);
   });
+});
+
+test("hot slots don't set the others' rows moving when somebody joins", () => {
+  const random = randomSource(1);
+  const fleet = new Fleet(300, { kind: "empty" });
+  fleet.slotRows = new Uint32Array(SLOT_COUNT).map(() => 40 + Math.floor(random() * 40));
+  const shared = fleet.slotRows.reduce((sum, rows) => sum + rows, 0);
+  for (const slot of [5, 500, 5000, 10_000, 15_000]) fleet.slotRows[slot] = 500_000;
+  fleet.plan();
+  fleet.change({ kind: "join", count: 1, pick: 1 });
+  const { before, after } = fleet.plan();
+  expect(rowsMoved(before, after, fleet.slotRows)).toBeLessThan((1.45 * shared) / 296);
 });
 
 describe("small and empty fleets", () => {
