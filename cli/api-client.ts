@@ -1,0 +1,55 @@
+import { CliError, EXIT } from "./cli-error.js";
+
+const TIMEOUT_MS = 5000;
+
+interface Request {
+  method?: string;
+  body?: unknown;
+  token?: string;
+  timeoutMs?: number;
+}
+
+/** Asks one server for JSON. Throws CliError: what the problem says, or that nobody answers. */
+export async function request<T>(url: string, options: Request = {}): Promise<T> {
+  let response: Response;
+  try {
+    response = await fetch(url, {
+      method: options.method ?? (options.body === undefined ? "GET" : "POST"),
+      signal: AbortSignal.timeout(options.timeoutMs ?? TIMEOUT_MS),
+      headers: {
+        accept: "application/json",
+        ...(options.body === undefined ? {} : { "content-type": "application/json" }),
+        ...(options.token === undefined ? {} : { authorization: `Bearer ${options.token}` }),
+      },
+      ...(options.body === undefined ? {} : { body: JSON.stringify(options.body) }),
+    });
+  } catch (error) {
+    const { cause } = error as { cause?: { code?: string } };
+    const why = cause?.code ?? (error instanceof Error ? error.message : String(error));
+    throw new CliError("unreachable", `${url} doesn't answer: ${why}`, EXIT.unreachable, { cause: error });
+  }
+  const answer = (await response.json().catch(() => null)) as (T & { code?: string; detail?: string }) | null;
+  if (response.ok && answer !== null) return answer;
+  throw new CliError(
+    answer?.code ?? `http_${response.status}`,
+    answer?.detail ?? `${url} answered ${response.status} ${response.statusText}`,
+  );
+}
+
+/** Asks the control planes in turn; the first that answers serves. */
+export async function askControlPlane<T>(
+  urls: readonly string[],
+  path: string,
+  options: Request = {},
+): Promise<T> {
+  let last: unknown = new CliError("unreachable", "no control plane is known", EXIT.unreachable);
+  for (const url of urls) {
+    try {
+      return await request<T>(new URL(path, url).href, options);
+    } catch (error) {
+      if (!(error instanceof CliError) || error.exitCode !== EXIT.unreachable) throw error;
+      last = error;
+    }
+  }
+  throw last;
+}

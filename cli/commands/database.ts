@@ -1,0 +1,169 @@
+import { readFileSync } from "node:fs";
+import { setTimeout as sleep } from "node:timers/promises";
+import type { Command } from "commander";
+import pg from "pg";
+import { Database } from "../../core/postgres/database.js";
+import { migrate } from "../../core/postgres/schema.js";
+import { configSchema, DEFAULT_CONFIG } from "../../core/versions/config.js";
+import { configDigest } from "../../core/versions/digest.js";
+import { insertInitialConfig } from "../../core/versions/version-store.js";
+import { CliError, EXIT } from "../cli-error.js";
+import { databaseUrl, type LocationOptions } from "../fleet-location.js";
+import { table } from "../output.js";
+import { jsonCommand, runCommand, wholeNumber } from "./common.js";
+
+interface DatabaseOptions extends LocationOptions {
+  json?: boolean;
+}
+
+function databaseCommand(name: string, summary: string): Command {
+  return jsonCommand(name, summary).option(
+    "--dir <folder>",
+    "state folder of the running `up`, where DATABASE_URL isn't set (default: .ringfleet here or above)",
+  );
+}
+
+const schemaName = () => process.env["PG_SCHEMA"] || "public";
+
+/** `ringfleet migrate` */
+export function migrateCommand(): Command {
+  return databaseCommand(
+    "migrate",
+    "bring the database's schema to this release; never drops or empties a table",
+  ).action((options: DatabaseOptions) =>
+    runCommand(options, async (output) => {
+      const applied = await reachable(databaseUrl(options), (url) => migrate(url, schemaName()));
+      output.print(
+        { applied },
+        applied.length === 0 ? "the schema is up to date" : `applied ${applied.join(", ")}`,
+      );
+      return EXIT.ok;
+    }),
+  );
+}
+
+/** `ringfleet config default` */
+export function configDefaultCommand(): Command {
+  return databaseCommand("default", "insert the initial config where there is none; never overwrites one")
+    .option("--file <path>", "JSON of the initial config; what it leaves out keeps its default")
+    .action((options: DatabaseOptions & { file?: string }) =>
+      runCommand(options, async (output) => {
+        const config = initialConfig(options.file);
+        const inserted = await reachable(databaseUrl(options), async (url) => {
+          const db = new Database({
+            url,
+            schema: schemaName(),
+            applicationName: "ringfleet/cli",
+            poolSize: 1,
+            statementTimeoutMs: 10_000,
+          });
+          try {
+            const version = { digest: configDigest(config), body: config };
+            return await insertInitialConfig(db, {
+              ...version,
+              createdBy: "ringfleet config default",
+              reason: "initial config",
+            });
+          } finally {
+            await db.close();
+          }
+        });
+        output.print(
+          { inserted, config },
+          inserted ? "the initial config is version 1" : "there is a config already: it stays",
+        );
+        return EXIT.ok;
+      }),
+    );
+}
+
+function initialConfig(path: string | undefined) {
+  if (path === undefined) return DEFAULT_CONFIG;
+  let content: unknown;
+  try {
+    content = JSON.parse(readFileSync(path, "utf8"));
+  } catch (error) {
+    throw new CliError(
+      "bad_config",
+      `${path}: ${error instanceof Error ? error.message : String(error)}`,
+      EXIT.usage,
+    );
+  }
+  const parsed = configSchema.safeParse({ ...DEFAULT_CONFIG, ...(content as object) });
+  if (parsed.success) return parsed.data;
+  const problems = parsed.error.issues.map(
+    (issue) => `${issue.path.join(".") || "config"}: ${issue.message}`,
+  );
+  throw new CliError("bad_config", `${path}: ${problems.join("; ")}`, EXIT.usage);
+}
+
+/** `ringfleet rows [--watch]` */
+export function rowsCommand(): Command {
+  return databaseCommand("rows", "show work_items by worker, straight from Postgres")
+    .option("--watch", "again every second, until Ctrl-C")
+    .option("--limit <n>", "rows to show", wholeNumber(1, 100_000), 50)
+    .action((options: DatabaseOptions & { watch?: boolean; limit: number }) =>
+      runCommand(options, async (output) => {
+        await reachable(databaseUrl(options), async (url) => {
+          const client = new pg.Client({ connectionString: url, options: `-c search_path=${schemaName()}` });
+          client.on("error", () => undefined);
+          await client.connect();
+          try {
+            do {
+              const found = await readRows(client, options.limit);
+              if (options.watch === true && !output.json && process.stdout.isTTY)
+                process.stdout.write("\x1b[2J\x1b[H");
+              output.print(found, rowsText(found));
+              if (options.watch === true) await sleep(1000);
+            } while (options.watch === true);
+          } finally {
+            await client.end();
+          }
+        });
+        return EXIT.ok;
+      }),
+    );
+}
+
+interface ShownRow {
+  id: string;
+  value: number;
+  lasttick: string | null;
+  currentworker: string | null;
+}
+
+async function readRows(client: pg.Client, limit: number): Promise<{ total: number; rows: ShownRow[] }> {
+  const { rows } = await client.query<ShownRow>(
+    `SELECT id::text AS id, value, currentworker,
+       CASE WHEN lasttick > '-infinity' THEN to_char(lasttick AT TIME ZONE 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.MS"Z"') END AS lasttick
+     FROM work_items ORDER BY currentworker, id LIMIT $1`,
+    [limit],
+  );
+  const { rows: counted } = await client.query<{ total: number }>(
+    "SELECT count(*)::int AS total FROM work_items",
+  );
+  return { total: counted[0]?.total ?? 0, rows };
+}
+
+function rowsText({ total, rows }: { total: number; rows: ShownRow[] }): string {
+  const shown = table(
+    ["id", "value", "lasttick", "currentworker"],
+    rows.map((row) => [row.id, row.value, row.lasttick, row.currentworker]),
+  );
+  return total > rows.length ? `${shown}\n(${rows.length} of ${total} rows; --limit shows more)` : shown;
+}
+
+/** Runs `body` on a database; one that doesn't answer is told as such. */
+async function reachable<T>(url: Promise<string>, body: (url: string) => Promise<T>): Promise<T> {
+  const found = await url;
+  try {
+    return await body(found);
+  } catch (error) {
+    const { code } = error as { code?: string };
+    if (code === undefined || !/^E[A-Z]+$/.test(code)) throw error;
+    const { host } = new URL(found);
+    throw new CliError("unreachable", `Postgres at ${host} doesn't answer: ${code}`, EXIT.unreachable, {
+      cause: error,
+    });
+  }
+}

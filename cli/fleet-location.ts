@@ -1,0 +1,47 @@
+import { resolve } from "node:path";
+import { CliError, EXIT } from "./cli-error.js";
+import { findStateFolder, readUpState, STATE_FOLDER, type UpState } from "./fleet/state-file.js";
+import { findRunningProcess } from "./stores/running-process.js";
+
+export interface LocationOptions {
+  /** Folder of the running `up`'s state. */
+  dir?: string;
+  /** Control plane to ask. */
+  url?: string;
+}
+
+/** The `up` that runs here, or null. A state that a killed `up` left behind doesn't count. */
+export async function findRunningUp(options: LocationOptions): Promise<UpState | null> {
+  const folder = options.dir === undefined ? findStateFolder(process.cwd()) : resolve(options.dir);
+  const state = folder === null ? null : readUpState(folder);
+  if (state === null) return null;
+  const running = await findRunningProcess(state.pid);
+  return running?.startMark === state.startMark ? state : null;
+}
+
+/** Control planes to ask, the first that answers serves. */
+export async function controlPlaneUrls(options: LocationOptions): Promise<string[]> {
+  const named = options.url ?? process.env["CONTROL_PLANE_URL"];
+  if (named !== undefined && named !== "") return [named];
+  const up = await findRunningUp(options);
+  if (up !== null) return up.controlPlaneUrls;
+  throw new CliError(
+    "fleet_not_found",
+    `no fleet found: no \`ringfleet up\` runs here (no ${STATE_FOLDER}/up.json at or above this folder); ` +
+      "start one, or name a control plane by --url or CONTROL_PLANE_URL",
+    EXIT.unreachable,
+  );
+}
+
+/** The fleet's database: DATABASE_URL, else that of the running `up`. */
+export async function databaseUrl(options: LocationOptions): Promise<string> {
+  const named = process.env["DATABASE_URL"];
+  if (named !== undefined && named !== "") return named;
+  const up = await findRunningUp(options);
+  if (up !== null) return up.databaseUrl;
+  throw new CliError(
+    "database_not_found",
+    "no database found: set DATABASE_URL, or start `ringfleet up` in this folder",
+    EXIT.usage,
+  );
+}
