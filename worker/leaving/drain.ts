@@ -1,6 +1,11 @@
 /** Ticks sealed this long after a newcomer said goodbye can't seat it any more. */
 const UNSEATED_GRACE_MS = 1000;
 
+interface Timers {
+  setTimeout(run: () => void, ms: number): unknown;
+  clearTimeout(timer: unknown): void;
+}
+
 /**
  * When a leaving worker may end: once a tick is sealed under a view without it.
  *
@@ -8,13 +13,15 @@ const UNSEATED_GRACE_MS = 1000;
  */
 export class Drain {
   readonly #now: () => number;
+  readonly #timers: Timers;
   readonly #resolvers: (() => void)[] = [];
   #begunAt: number | null = null;
   #wasSeated = false;
   #isDone = false;
 
-  constructor(now: () => number) {
+  constructor(now: () => number, timers: Timers = globalThis) {
     this.#now = now;
+    this.#timers = timers;
   }
 
   get begun(): boolean {
@@ -40,9 +47,9 @@ export class Drain {
     if (this.#isDone) return Promise.resolve(true);
     return new Promise((resolve) => {
       const limitMs = this.#wasSeated ? timeoutMs : Math.min(timeoutMs, 2 * UNSEATED_GRACE_MS);
-      const timer = setTimeout(() => resolve(!this.#wasSeated), limitMs);
+      const timer = this.#timers.setTimeout(() => resolve(!this.#wasSeated), limitMs);
       this.#resolvers.push(() => {
-        clearTimeout(timer);
+        this.#timers.clearTimeout(timer);
         resolve(true);
       });
     });
