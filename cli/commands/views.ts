@@ -172,5 +172,5 @@ function planText(plan: PreviewAnswer): string {
     ]),
   );
   const base = plan.base === null ? "no ring view yet" : `on ring ${plan.base}`;
-  return `${rows}\n\n${plan.moved} of ${plan.rows} rows would move (at the least ${plan.ideal}), ${base}`;
+  return `${rows}\n\n${plan.moved} of ${plan.rows} rows would move (their shares: ${plan.ideal}), ${base}`;
 }

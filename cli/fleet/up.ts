@@ -68,6 +68,8 @@ async function startFleet(
       API_TOKEN: token,
       HOST: "127.0.0.1",
       WORKER_REVISION: process.env["WORKER_REVISION"] || "up",
+      // All start at the same moment on the same machine: half a second tells them all.
+      JOIN_SETTLE_MS: process.env["JOIN_SETTLE_MS"] || "500",
     },
     view,
     onHopeless: (name, how) => {

@@ -36,7 +36,8 @@ export class SliceLog {
     const { db, limit, log } = this.#options;
     const ids = slice.slots.length === 0 ? [] : await sliceIds(db, slice.slots, limit);
     const items = ids.length === 1 ? "work item" : "work items";
-    log.info({ watching: ids }, `watching ${ids.length} ${items}: ${ids.join(" ")}`);
+    const list = ids.length === 0 ? "" : `: ${ids.join(" ")}`;
+    log.info({ watching: ids }, `watching ${ids.length} ${items}${list}`);
   }
 
   #printSummary({ slice, rows }: Progress): void {
