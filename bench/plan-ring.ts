@@ -1,5 +1,5 @@
 // How long a plan of a large fleet takes: 1,000 workers, 16,384 slots, 1 million rows.
-// Run: npx jiti bench/plan-ring.ts [workers] [rows] [runs]
+// Run: npm run bench:plan [-- workers rows runs]
 
 import { idealMoves, imbalance, rowsMoved } from "../core/ring/balance.js";
 import { type Member, planRing } from "../core/ring/plan.js";
