@@ -21,6 +21,9 @@ export class Host {
   readonly #clockOffsetMs: number;
   readonly #whenDead: (() => void)[] = [];
   #backlog: (() => void)[] = [];
+  #disturbedAt: number;
+  /** When this process, and not just everybody, last lost Redis. */
+  cutFromRedisAt = Number.NEGATIVE_INFINITY;
   #isAlive = true;
   #isPaused = false;
   /** Number of this process, once it has one. */
@@ -34,12 +37,22 @@ export class Host {
     seed: number,
   ) {
     this.#timeline = timeline;
+    this.#disturbedAt = timeline.now;
     this.random = new Random(seed, streamOf(`${name}#${number}`));
     this.#clockOffsetMs = this.random.between(0, 1e7);
   }
 
   get alive(): boolean {
     return this.#isAlive;
+  }
+
+  /** Something kept it from working: a pause, a crash, a cut from Postgres. */
+  disturbed(): void {
+    this.#disturbedAt = this.#timeline.now;
+  }
+
+  wasUndisturbedFor(ms: number): boolean {
+    return this.#isAlive && !this.#isPaused && this.#timeline.now - this.#disturbedAt >= ms;
   }
 
   get paused(): boolean {
@@ -57,11 +70,13 @@ export class Host {
   readonly sleep = (ms: number): Promise<void> => new Promise((resolve) => this.after(ms, resolve));
 
   pause(): void {
+    this.disturbed();
     this.#isPaused = true;
   }
 
   resume(): void {
     if (!this.#isPaused) return;
+    this.disturbed();
     this.#isPaused = false;
     // One by one, as an event loop would: what it awaits in between runs in between.
     for (const run of this.#backlog) this.after(0, run);
@@ -97,6 +112,8 @@ export class SimLoop {
   #waiting = 0;
   #failures = 0;
   #interrupt: (() => void) | null = null;
+  /** Resolves when the last round has ended. */
+  ended: Promise<void> = Promise.resolve();
 
   constructor(host: Host, step: () => Promise<number>, onError: (error: unknown) => void) {
     this.#host = host;
@@ -104,7 +121,12 @@ export class SimLoop {
     this.#onError = onError;
   }
 
-  async run(): Promise<void> {
+  run(): Promise<void> {
+    this.ended = this.#rounds();
+    return this.ended;
+  }
+
+  async #rounds(): Promise<void> {
     while (!this.#stopped && this.#host.alive) {
       this.#woken = false;
       let pauseMs: number;
