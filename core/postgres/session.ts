@@ -1,5 +1,6 @@
 import pg from "pg";
 import { clientConfig, type DatabaseOptions, type QueryResult, type Row } from "./database.js";
+import { SQLSTATE } from "./errors.js";
 
 /**
  * One connection of its own, for a caller whose statements must run one after the other (a worker's ticks).
@@ -74,7 +75,10 @@ function destroySocket(client: pg.Client): void {
   connection?.stream?.destroy();
 }
 
-/** The server ended the connection with this error (shutdown, crash, termination). */
+/**
+ * The server ended the connection with this error (shutdown, crash, termination), or it is read-only: after a
+ * failover a new connection may lead to the one that takes writes.
+ */
 function isFatal(error: pg.DatabaseError): boolean {
-  return error.severity === "FATAL" || error.severity === "PANIC";
+  return error.severity === "FATAL" || error.severity === "PANIC" || error.code === SQLSTATE.readOnly;
 }

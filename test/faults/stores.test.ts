@@ -1,0 +1,130 @@
+import { setTimeout as sleep } from "node:timers/promises";
+import pg from "pg";
+import { afterAll, beforeAll, expect, test } from "vitest";
+import { waitFor } from "../harness/fleet.js";
+import { expectNothingLost, expectSafe, type FleetTest, withFleet } from "../harness/fleet-test.js";
+import { withRedis } from "../harness/store-clients.js";
+import { startTestStores, type TestStores } from "../harness/stores.js";
+
+let stores: TestStores;
+beforeAll(async () => {
+  stores = await startTestStores({ postgres: { maxConnections: 60 } });
+});
+afterAll(async () => {
+  await stores.close();
+});
+
+const NAMES = ["worker-1", "worker-2", "worker-3"];
+
+async function startFleet({ fleet }: FleetTest): Promise<number> {
+  fleet.controlPlane("control-1");
+  fleet.controlPlane("control-2");
+  fleet.workers(3);
+  await fleet.untilSeated(NAMES);
+  return (await fleet.ringVersions()).length;
+}
+
+/** Nothing lost, no ring change, everybody there. */
+async function expectUnmoved(fleetTest: FleetTest, from: number, views: number): Promise<void> {
+  const { fleet, nextTick, judge } = fleetTest;
+  await fleet.untilTick(await nextTick());
+  expect((await fleet.ringVersions()).length, "ring versions").toBe(views);
+  expect(fleet.running().length).toBe(5);
+  const report = await judge(from);
+  expectSafe(report);
+  expectNothingLost(report);
+}
+
+test("Redis flushed, then stopped for 10 s: no tick lost, no ring change", async () => {
+  await withFleet(stores, { rows: 120 }, async (fleetTest) => {
+    const views = await startFleet(fleetTest);
+    const from = await fleetTest.nextTick();
+    await withRedis(stores.redisUrl, (redis) => redis.flushall());
+    await sleep(3000);
+    process.kill(stores.redis.pid, "SIGSTOP");
+    await sleep(10_000);
+    process.kill(stores.redis.pid, "SIGCONT");
+    await sleep(4000);
+    await expectUnmoved(fleetTest, from, views);
+  });
+});
+
+test("Redis out of memory: no tick lost, no ring change", async () => {
+  await withFleet(stores, { rows: 120 }, async (fleetTest) => {
+    const views = await startFleet(fleetTest);
+    const from = await fleetTest.nextTick();
+    await withRedis(stores.redisUrl, (redis) => redis.config("SET", "maxmemory", "1"));
+    try {
+      await sleep(6000);
+    } finally {
+      await withRedis(stores.redisUrl, (redis) => redis.config("SET", "maxmemory", "0"));
+    }
+    await sleep(3000);
+    await expectUnmoved(fleetTest, from, views);
+  });
+});
+
+test("Postgres's connections exhausted: who has one works on; the others go on when there are some", async () => {
+  await withFleet(stores, { rows: 120 }, async (fleetTest) => {
+    const { fleet, databaseUrl, nextTick, judge } = fleetTest;
+    const views = await startFleet(fleetTest);
+    const from = await nextTick();
+    const greedy: pg.Client[] = [];
+    const open = async () => {
+      const client = new pg.Client({ connectionString: databaseUrl, application_name: "greedy" });
+      client.on("error", () => undefined);
+      await client.connect();
+      greedy.push(client);
+    };
+    await expect(
+      (async () => {
+        for (;;) await open();
+      })(),
+    ).rejects.toThrow(/too many clients|remaining connection slots/);
+    await sleep(4000);
+    await Promise.all(greedy.map((client) => client.end()));
+    await fleet.untilTick((await nextTick()) + 2000);
+    expect(fleet.running().length).toBe(5);
+    expect((await fleet.ringVersions()).length).toBe(views);
+    const report = await judge(from);
+    expectSafe(report);
+    expectNothingLost(report);
+  });
+});
+
+test("Postgres read-only for 5 s: nothing is written, nobody exits, work resumes within 2 s", async () => {
+  await withFleet(stores, { rows: 120 }, async (fleetTest) => {
+    const { fleet, judge, nextTick } = fleetTest;
+    await startFleet(fleetTest);
+    const from = await nextTick();
+    const { rows } = await fleet.client.query<{ name: string }>("SELECT current_database() AS name");
+    const terminate = `SELECT pg_terminate_backend(pid) FROM pg_stat_activity
+      WHERE datname = current_database() AND application_name LIKE 'ringfleet/%'`;
+    await fleet.client.query(`ALTER DATABASE ${rows[0]?.name} SET default_transaction_read_only = on`);
+    await fleet.client.query(terminate);
+    await sleep(5000);
+    await fleet.client.query(`ALTER DATABASE ${rows[0]?.name} RESET default_transaction_read_only`);
+    await fleet.client.query(terminate);
+    const backAt = Date.now();
+    const { rows: clock } = await fleet.client.query<{ now: Date }>("SELECT now() AS now");
+    await waitFor(
+      "all rows worked again",
+      async () => {
+        const { rows: fresh } = await fleet.client.query<{ fresh: boolean }>(
+          "SELECT min(lasttick) > $1::timestamptz - interval '1 second' AS fresh FROM work_items",
+          [clock[0]?.now],
+        );
+        return fresh[0]?.fresh === true;
+      },
+      10_000,
+    );
+    console.log(`work resumed ${Date.now() - backAt} ms after Postgres took writes`);
+    expect(Date.now() - backAt).toBeLessThanOrEqual(2000);
+    const resumed = await nextTick();
+    await fleet.untilTick(resumed + 1000);
+    expect(fleet.running().length).toBe(5);
+    const report = await judge(from);
+    expectSafe(report);
+    expect(report.lost.filter(({ tick }) => tick >= resumed)).toEqual([]);
+  });
+});
