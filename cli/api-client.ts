@@ -1,6 +1,8 @@
 import { CliError, EXIT } from "./cli-error.js";
 
 const TIMEOUT_MS = 5000;
+/** Codes of failures for which another replica may do better: silence, a replica that is only starting. */
+const ELSEWHERE: ReadonlySet<string> = new Set(["unreachable", "not_ready"]);
 
 interface Request {
   method?: string;
@@ -30,13 +32,15 @@ export async function request<T>(url: string, options: Request = {}): Promise<T>
   }
   const answer = (await response.json().catch(() => null)) as (T & { code?: string; detail?: string }) | null;
   if (response.ok && answer !== null) return answer;
+  const status = `${response.status} ${response.statusText}`.trim();
   throw new CliError(
     answer?.code ?? `http_${response.status}`,
-    answer?.detail ?? `${url} answered ${response.status} ${response.statusText}`,
+    answer?.detail ??
+      `${url} answered ${status}${answer === null ? " without JSON: is that a ringfleet server?" : ""}`,
   );
 }
 
-/** Asks the control planes in turn; the first that answers serves. */
+/** Asks the control planes in turn; the first that can answer serves. */
 export async function askControlPlane<T>(
   urls: readonly string[],
   path: string,
@@ -47,7 +51,7 @@ export async function askControlPlane<T>(
     try {
       return await request<T>(new URL(path, url).href, options);
     } catch (error) {
-      if (!(error instanceof CliError) || error.exitCode !== EXIT.unreachable) throw error;
+      if (!(error instanceof CliError) || !ELSEWHERE.has(error.code)) throw error;
       last = error;
     }
   }

@@ -18,7 +18,7 @@ export function describeError(error: unknown): { code: string; message: string; 
   const { code, exitCode, message } = error as { code?: unknown; exitCode?: unknown; message?: unknown };
   const foreseen = typeof exitCode === "number" || typeof code === "string";
   return {
-    code: typeof code === "string" ? code.toLowerCase() : "failed",
+    code: typeof code === "string" ? code.toLowerCase().replaceAll("-", "_") : "failed",
     message: foreseen && typeof message === "string" && message !== "" ? message : describeUnforeseen(error),
     exitCode: typeof exitCode === "number" ? exitCode : EXIT.failed,
   };

@@ -1,5 +1,6 @@
 import { resolve } from "node:path";
 import { CliError, EXIT } from "./cli-error.js";
+import { readEnvironment } from "./environment.js";
 import { findStateFolder, readUpState, STATE_FOLDER, type UpState } from "./fleet/state-file.js";
 import { findRunningProcess } from "./stores/running-process.js";
 
@@ -21,8 +22,9 @@ export async function findRunningUp(options: LocationOptions): Promise<UpState |
 
 /** Control planes to ask, the first that answers serves. */
 export async function controlPlaneUrls(options: LocationOptions): Promise<string[]> {
-  const named = options.url ?? process.env["CONTROL_PLANE_URL"];
-  if (named !== undefined && named !== "") return [named];
+  const named =
+    options.url === undefined ? readEnvironment("controlPlaneUrl", process.env) : checked(options.url);
+  if (named !== null) return [named];
   const up = await findRunningUp(options);
   if (up !== null) return up.controlPlaneUrls;
   throw new CliError(
@@ -33,10 +35,15 @@ export async function controlPlaneUrls(options: LocationOptions): Promise<string
   );
 }
 
+function checked(url: string): string {
+  if (/^https?:\/\//.test(url) && URL.canParse(url)) return url;
+  throw new CliError("usage", `--url ${url}: must be a URL that starts with http:// or https://`, EXIT.usage);
+}
+
 /** The fleet's database: DATABASE_URL, else that of the running `up`. */
 export async function databaseUrl(options: LocationOptions): Promise<string> {
-  const named = process.env["DATABASE_URL"];
-  if (named !== undefined && named !== "") return named;
+  const named = readEnvironment("databaseUrl", process.env);
+  if (named !== null) return named;
   const up = await findRunningUp(options);
   if (up !== null) return up.databaseUrl;
   throw new CliError(

@@ -1,16 +1,20 @@
 import { readFileSync } from "node:fs";
 import { setTimeout as sleep } from "node:timers/promises";
 import type { Command } from "commander";
-import pg from "pg";
-import { Database } from "../../core/postgres/database.js";
+import { Database, type Row } from "../../core/postgres/database.js";
 import { migrate } from "../../core/postgres/schema.js";
 import { configSchema, DEFAULT_CONFIG } from "../../core/versions/config.js";
 import { configDigest } from "../../core/versions/digest.js";
 import { insertInitialConfig } from "../../core/versions/version-store.js";
 import { CliError, EXIT } from "../cli-error.js";
+import { onDatabase } from "../database-errors.js";
+import { schemaName } from "../environment.js";
 import { databaseUrl, type LocationOptions } from "../fleet-location.js";
 import { table } from "../output.js";
 import { jsonCommand, runCommand, wholeNumber } from "./common.js";
+
+/** And the cursor to its upper left corner. */
+const CLEAR_SCREEN = "\x1b[2J\x1b[H";
 
 interface DatabaseOptions extends LocationOptions {
   json?: boolean;
@@ -23,8 +27,6 @@ function databaseCommand(name: string, summary: string): Command {
   );
 }
 
-const schemaName = () => process.env["PG_SCHEMA"] || "public";
-
 /** `ringfleet migrate` */
 export function migrateCommand(): Command {
   return databaseCommand(
@@ -32,7 +34,8 @@ export function migrateCommand(): Command {
     "bring the database's schema to this release; never drops or empties a table",
   ).action((options: DatabaseOptions) =>
     runCommand(options, async (output) => {
-      const applied = await reachable(databaseUrl(options), (url) => migrate(url, schemaName()));
+      const url = await databaseUrl(options);
+      const applied = await onDatabase(url, () => migrate(url, schemaName(process.env)));
       output.print(
         { applied },
         applied.length === 0 ? "the schema is up to date" : `applied ${applied.join(", ")}`,
@@ -49,25 +52,9 @@ export function configDefaultCommand(): Command {
     .action((options: DatabaseOptions & { file?: string }) =>
       runCommand(options, async (output) => {
         const config = initialConfig(options.file);
-        const inserted = await reachable(databaseUrl(options), async (url) => {
-          const db = new Database({
-            url,
-            schema: schemaName(),
-            applicationName: "ringfleet/cli",
-            poolSize: 1,
-            statementTimeoutMs: 10_000,
-          });
-          try {
-            const version = { digest: configDigest(config), body: config };
-            return await insertInitialConfig(db, {
-              ...version,
-              createdBy: "ringfleet config default",
-              reason: "initial config",
-            });
-          } finally {
-            await db.close();
-          }
-        });
+        const body = { digest: configDigest(config), body: config };
+        const by = { createdBy: "ringfleet config default", reason: "initial config" };
+        const inserted = await withDatabase(options, (db) => insertInitialConfig(db, { ...body, ...by }));
         output.print(
           { inserted, config },
           inserted ? "the initial config is version 1" : "there is a config already: it stays",
@@ -89,7 +76,10 @@ function initialConfig(path: string | undefined) {
       EXIT.usage,
     );
   }
-  const parsed = configSchema.safeParse({ ...DEFAULT_CONFIG, ...(content as object) });
+  if (content === null || typeof content !== "object" || Array.isArray(content)) {
+    throw new CliError("bad_config", `${path}: must hold one JSON object`, EXIT.usage);
+  }
+  const parsed = configSchema.safeParse({ ...DEFAULT_CONFIG, ...content });
   if (parsed.success) return parsed.data;
   const problems = parsed.error.issues.map(
     (issue) => `${issue.path.join(".") || "config"}: ${issue.message}`,
@@ -104,42 +94,51 @@ export function rowsCommand(): Command {
     .option("--limit <n>", "rows to show", wholeNumber(1, 100_000), 50)
     .action((options: DatabaseOptions & { watch?: boolean; limit: number }) =>
       runCommand(options, async (output) => {
-        await reachable(databaseUrl(options), async (url) => {
-          const client = new pg.Client({ connectionString: url, options: `-c search_path=${schemaName()}` });
-          client.on("error", () => undefined);
-          await client.connect();
-          try {
-            do {
-              const found = await readRows(client, options.limit);
-              if (options.watch === true && !output.json && process.stdout.isTTY)
-                process.stdout.write("\x1b[2J\x1b[H");
-              output.print(found, rowsText(found));
-              if (options.watch === true) await sleep(1000);
-            } while (options.watch === true);
-          } finally {
-            await client.end();
-          }
+        await withDatabase(options, async (db) => {
+          do {
+            const found = await readRows(db, options.limit);
+            const isScreen = options.watch === true && !output.json && process.stdout.isTTY;
+            output.print(found, `${isScreen ? CLEAR_SCREEN : ""}${rowsText(found)}`);
+            if (options.watch === true) await sleep(1000);
+          } while (options.watch === true);
         });
         return EXIT.ok;
       }),
     );
 }
 
-interface ShownRow {
+/** Runs `body` on the fleet's database; what Postgres says is told in words. */
+async function withDatabase<T>(options: LocationOptions, body: (db: Database) => Promise<T>): Promise<T> {
+  const url = await databaseUrl(options);
+  const db = new Database({
+    url,
+    schema: schemaName(process.env),
+    applicationName: "ringfleet/cli",
+    poolSize: 1,
+    statementTimeoutMs: 10_000,
+  });
+  try {
+    return await onDatabase(url, () => body(db));
+  } finally {
+    await db.close();
+  }
+}
+
+interface ShownRow extends Row {
   id: string;
   value: number;
   lasttick: string | null;
   currentworker: string | null;
 }
 
-async function readRows(client: pg.Client, limit: number): Promise<{ total: number; rows: ShownRow[] }> {
-  const { rows } = await client.query<ShownRow>(
+async function readRows(db: Database, limit: number): Promise<{ total: number; rows: ShownRow[] }> {
+  const { rows } = await db.query<ShownRow>(
     `SELECT id::text AS id, value, currentworker,
        CASE WHEN lasttick > '-infinity' THEN to_char(lasttick AT TIME ZONE 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.MS"Z"') END AS lasttick
      FROM work_items ORDER BY currentworker, id LIMIT $1`,
     [limit],
   );
-  const { rows: counted } = await client.query<{ total: number }>(
+  const { rows: counted } = await db.query<{ total: number }>(
     "SELECT count(*)::int AS total FROM work_items",
   );
   return { total: counted[0]?.total ?? 0, rows };
@@ -151,19 +150,4 @@ function rowsText({ total, rows }: { total: number; rows: ShownRow[] }): string 
     rows.map((row) => [row.id, row.value, row.lasttick, row.currentworker]),
   );
   return total > rows.length ? `${shown}\n(${rows.length} of ${total} rows; --limit shows more)` : shown;
-}
-
-/** Runs `body` on a database; one that doesn't answer is told as such. */
-async function reachable<T>(url: Promise<string>, body: (url: string) => Promise<T>): Promise<T> {
-  const found = await url;
-  try {
-    return await body(found);
-  } catch (error) {
-    const { code } = error as { code?: string };
-    if (code === undefined || !/^E[A-Z]+$/.test(code)) throw error;
-    const { host } = new URL(found);
-    throw new CliError("unreachable", `Postgres at ${host} doesn't answer: ${code}`, EXIT.unreachable, {
-      cause: error,
-    });
-  }
 }

@@ -41,6 +41,9 @@ async function runUp(options: UpOptions, output: Output): Promise<number> {
     isColored: process.stdout.isTTY === true && !process.env["NO_COLOR"],
     json: output.json,
   });
+  // A terminal that has gone, or `up | head`: the fleet goes on, or is stopped in order, all the same.
+  process.stdout.on("error", () => undefined);
+  process.stderr.on("error", () => undefined);
   let running: RunningUp | null = null;
   let signalled = false;
   const stopped = new Promise<void>((resolve) => {
@@ -52,14 +55,16 @@ async function runUp(options: UpOptions, output: Output): Promise<number> {
         return;
       }
       signalled = true;
-      view.say(`${signal}: handing over and stopping; once more to end everything at once`);
+      const what =
+        running === null ? "stopping as soon as what is starting has started" : "handing over and stopping";
+      view.say(`${signal}: ${what}; once more to end everything at once`);
       resolve();
     };
     process.on("SIGINT", onSignal);
     process.on("SIGTERM", onSignal);
     process.on("SIGHUP", onSignal);
   });
-  running = await startUp(options, view);
+  running = await startUp(options, view, process.env);
   const exitCode = await Promise.race([running.ended, stopped.then(() => 0)]);
   await running.stop();
   view.say("everything has ended");

@@ -8,17 +8,26 @@ const RESTART_MS = 1000;
 const MAX_RESTART_MS = 30_000;
 /** A process that ran this long has recovered: its next restart is quick again. */
 const RECOVERED_MS = 30_000;
-/** Bad setting, unknown schema: another try would end the same way. */
-const HOPELESS = new Set([2, 3]);
+/** Bad setting, unknown schema, another process took its name over: another try would end the same way. */
+const HOPELESS: ReadonlySet<number> = new Set([2, 3, 4]);
+
+export interface ProcessEnd {
+  /** "was ended by SIGKILL" */
+  how: string;
+  code: number | null;
+  /** Until it is started again, ms; null when it won't be. */
+  restartMs: number | null;
+}
 
 export interface ManagedProcessOptions {
   name: string;
   /** Below the build's folder: "worker/main.js". */
   script: string;
-  env: Record<string, string>;
+  /** Its whole environment. */
+  env: NodeJS.ProcessEnv;
   onLine: (line: string) => void;
-  /** It ended by itself; `restartMs` until it is started again, null when it won't be. */
-  onExit: (how: string, restartMs: number | null) => void;
+  /** It ended by itself. */
+  onExit: (end: ProcessEnd) => void;
 }
 
 /**
@@ -48,16 +57,12 @@ export class ManagedProcess {
     return this.#url;
   }
 
-  get pid(): number | null {
-    return this.#child?.pid ?? null;
-  }
-
   start(): void {
     const startedAt = performance.now();
     const child = spawn(process.execPath, [join(projectRoot(), "dist", this.#options.script)], {
       // A session of its own: Ctrl-C in the terminal reaches `up` alone, which then stops everybody in order.
       detached: true,
-      env: { ...process.env, ...this.#options.env },
+      env: this.#options.env,
       stdio: ["ignore", "pipe", "pipe"],
     });
     this.#child = child;
@@ -76,12 +81,14 @@ export class ManagedProcess {
     }
   }
 
-  /** Ends it in order, after `timeoutMs` at once. Resolves when it is gone. */
+  /** Ends it in order, after `timeoutMs` at once; a second call can only shorten that. Resolves when it is gone. */
   async stop(timeoutMs: number): Promise<void> {
+    const isFirst = !this.#stopping;
     this.#stopping = true;
-    if (this.#restart !== null) clearTimeout(this.#restart);
+    this.#cancelRestart();
     if (this.#child === null) return;
-    this.#child.kill("SIGTERM");
+    // A process takes a second SIGTERM for "at once".
+    if (isFirst) this.#child.kill("SIGTERM");
     const timer = setTimeout(() => this.kill(), timeoutMs);
     await this.#exited;
     clearTimeout(timer);
@@ -89,7 +96,13 @@ export class ManagedProcess {
 
   kill(): void {
     this.#stopping = true;
+    this.#cancelRestart();
     this.#child?.kill("SIGKILL");
+  }
+
+  #cancelRestart(): void {
+    if (this.#restart !== null) clearTimeout(this.#restart);
+    this.#restart = null;
   }
 
   #onLine(line: string): void {
@@ -100,17 +113,18 @@ export class ManagedProcess {
 
   #onClose(code: number | null, signal: NodeJS.Signals | null, ranMs: number): void {
     this.#child = null;
+    this.#url = null;
     this.#watchdog?.release().catch(() => undefined);
     this.#watchdog = null;
     if (this.#stopping) return;
     this.#failures = ranMs > RECOVERED_MS ? 1 : this.#failures + 1;
     const how = signal === null ? `ended with exit code ${code}` : `was ended by ${signal}`;
     if (code !== null && HOPELESS.has(code)) {
-      this.#options.onExit(how, null);
+      this.#options.onExit({ how, code, restartMs: null });
       return;
     }
-    const pauseMs = Math.min(MAX_RESTART_MS, RESTART_MS * 2 ** (this.#failures - 1));
-    this.#options.onExit(how, pauseMs);
-    this.#restart = setTimeout(() => this.start(), pauseMs);
+    const restartMs = Math.min(MAX_RESTART_MS, RESTART_MS * 2 ** (this.#failures - 1));
+    this.#options.onExit({ how, code, restartMs });
+    this.#restart = setTimeout(() => this.start(), restartMs);
   }
 }

@@ -1,18 +1,23 @@
 import { randomBytes } from "node:crypto";
-import { mkdirSync } from "node:fs";
 import { createServer } from "node:net";
-import { freemem } from "node:os";
-import { join, resolve } from "node:path";
+import { resolve } from "node:path";
+import type { Environment } from "../../core/settings/environment.js";
+import { parseControlPlaneSettings, parseWorkerSettings } from "../../core/settings/settings.js";
 import { CliError, EXIT } from "../cli-error.js";
-import { findRunningProcess } from "../stores/running-process.js";
-import { checkCapacity } from "./capacity.js";
+import { onDatabase } from "../database-errors.js";
+import { readEnvironment, schemaName, withSettings } from "../environment.js";
+import { checkCapacity, checkConnections } from "./capacity.js";
 import { startControlServer } from "./control-server.js";
 import { prepareDatabase } from "./first-rows.js";
+import { claimFolder } from "./folder-claim.js";
 import { LocalFleet } from "./local-fleet.js";
 import { type LocalStores, startLocalStores } from "./local-stores.js";
 import type { LogView } from "./log-view.js";
-import { readUpState, removeUpState, STATE_FOLDER, writeUpState } from "./state-file.js";
+import { removeUpState, STATE_FOLDER, writeUpState } from "./state-file.js";
 import { welcome } from "./welcome.js";
+
+/** Levels that a user may ask for; `up` reads what "info" says, so nothing above it will do. */
+const VERBOSE: ReadonlySet<string> = new Set(["debug", "trace"]);
 
 export interface UpOptions {
   workers: number;
@@ -33,68 +38,70 @@ export interface RunningUp {
 }
 
 /** Starts a whole fleet on this machine. Throws CliError, having started nothing or stopped it again. */
-export async function startUp(options: UpOptions, view: LogView): Promise<RunningUp> {
-  checkCapacity(options.workers, freemem() / 2 ** 20);
-  const folder = resolve(options.dir ?? STATE_FOLDER);
-  await refuseSecondUp(folder);
+export async function startUp(options: UpOptions, view: LogView, env: Environment): Promise<RunningUp> {
+  const named = {
+    databaseUrl: readEnvironment("databaseUrl", env),
+    redisUrl: readEnvironment("redisUrl", env),
+  };
+  checkSettings(env);
+  checkCapacity(options.workers);
   await refuseTakenPort(options.port);
-  mkdirSync(join(folder), { recursive: true });
-  const say = (line: string) => view.say(line);
-  const stores = await startLocalStores(folder, process.env, say);
+  if (named.databaseUrl !== null) await checkDatabase(named.databaseUrl, options, env);
+  const folder = resolve(options.dir ?? STATE_FOLDER);
+  const claim = await claimFolder(folder);
+  let stores: LocalStores | null = null;
   try {
-    return await startFleet(options, view, folder, stores);
+    stores = await startLocalStores(folder, named, (line, level) => view.say(line, level));
+    return await startFleet({ options, view, env, folder, stores, claim });
   } catch (error) {
-    await stores.stop();
+    await stores?.stop();
+    claim.release();
     throw error;
   }
 }
 
-async function startFleet(
-  options: UpOptions,
-  view: LogView,
-  folder: string,
-  stores: LocalStores,
-): Promise<RunningUp> {
+interface Surroundings {
+  options: UpOptions;
+  view: LogView;
+  env: Environment;
+  folder: string;
+  stores: LocalStores;
+  claim: { startMark: string; release: () => void };
+}
+
+async function startFleet(surroundings: Surroundings): Promise<RunningUp> {
+  const { options, view, env, folder, stores, claim } = surroundings;
   const token = randomBytes(24).toString("base64url");
-  const schema = process.env["PG_SCHEMA"] || "public";
+  const schema = schemaName(env);
   let end: (exitCode: number) => void = () => undefined;
   const ended = new Promise<number>((done) => {
     end = done;
   });
   const fleet = new LocalFleet({
-    env: {
-      DATABASE_URL: stores.databaseUrl,
-      REDIS_URL: stores.redisUrl,
-      API_TOKEN: token,
-      HOST: "127.0.0.1",
-      WORKER_REVISION: process.env["WORKER_REVISION"] || "up",
-      // All start at the same moment on the same machine: half a second tells them all.
-      JOIN_SETTLE_MS: process.env["JOIN_SETTLE_MS"] || "500",
-    },
+    env: processEnvironment(env, stores, token),
     view,
-    onHopeless: (name, how) => {
-      view.say(`${name} ${how}: the fleet can't run like this`, "error");
-      end(EXIT.usage);
-    },
+    onHopeless: (exitCode) => end(exitCode),
     onChange: () => saveState(),
   });
   const control = await startControlServer({
     token,
     async scale(workers) {
-      const more = Math.max(0, workers - fleet.workerNames.length);
-      checkCapacity(workers, freemem() / 2 ** 20 + (workers - more) * 100);
-      view.say(`scaling from ${fleet.workerNames.length} to ${workers} workers`);
+      const running = fleet.workerNames.length;
+      checkCapacity(workers, running);
+      if (!stores.hasOwnPostgres && workers > running) {
+        const more = { workers: workers - running, controlPlanes: 0 };
+        await checkConnections(stores.databaseUrl, schema, more);
+      }
+      view.say(`scaling from ${running} to ${workers} workers`);
       await fleet.scale(workers);
       return fleet.workerNames;
     },
   });
-  const self = await findRunningProcess(process.pid);
   const startedAt = new Date().toISOString();
   function saveState(): void {
-    if (self === null) return;
     writeUpState(folder, {
       pid: process.pid,
-      startMark: self.startMark,
+      startMark: claim.startMark,
       startedAt,
       controlPlaneUrls: fleet.controlPlaneUrls,
       databaseUrl: stores.databaseUrl,
@@ -103,47 +110,64 @@ async function startFleet(
       token,
     });
   }
+  const clean = () => {
+    removeUpState(folder);
+    claim.release();
+  };
   // The processes wait for the schema by themselves, so they start while it is made.
   fleet.startControlPlanes(options.controlPlanes, options.port);
   const starting = fleet.scale(options.workers);
-  const prepared = await prepareDatabase(stores.databaseUrl, schema, options.rows, "ringfleet up").catch(
-    async (error: unknown) => {
-      fleet.kill();
-      await control.stop();
-      removeUpState(folder);
-      throw error;
-    },
-  );
-  await starting;
-  saveState();
-  for (const line of welcome(options, stores, prepared.insertedRows)) view.say(line);
+  try {
+    const { insertedRows } = await prepareDatabase(stores.databaseUrl, schema, options.rows);
+    await starting;
+    saveState();
+    for (const line of welcome(options, stores, insertedRows)) view.say(line);
+  } catch (error) {
+    fleet.kill();
+    await fleet.stop();
+    await control.stop();
+    clean();
+    throw error;
+  }
   return {
     ended,
     async stop() {
       await control.stop();
       await fleet.stop();
       await stores.stop();
-      removeUpState(folder);
+      clean();
     },
     kill() {
       fleet.kill();
       stores.kill();
-      removeUpState(folder);
+      clean();
     },
   };
 }
 
-async function refuseSecondUp(folder: string): Promise<void> {
-  const state = readUpState(folder);
-  if (state === null) return;
-  const running = await findRunningProcess(state.pid);
-  if (running?.startMark !== state.startMark) return;
-  throw new CliError(
-    "already_up",
-    `another \`ringfleet up\` (pid ${state.pid}) runs in ${folder}: use it (ringfleet status, ringfleet scale N), ` +
-      "stop it, or give this one a folder of its own with --dir",
-    EXIT.usage,
-  );
+/** What every process of this fleet is started with. */
+function processEnvironment(env: Environment, stores: LocalStores, token: string): NodeJS.ProcessEnv {
+  const logLevel = env["LOG_LEVEL"] ?? "";
+  return withSettings(env, {
+    DATABASE_URL: stores.databaseUrl,
+    REDIS_URL: stores.redisUrl,
+    API_TOKEN: readEnvironment("apiToken", env) ?? token,
+    HOST: "127.0.0.1",
+    PORT: "0",
+    WORKER_REVISION: readEnvironment("workerRevision", env) ?? "up",
+    LOG_LEVEL: VERBOSE.has(logLevel) ? logLevel : "info",
+  });
+}
+
+/** A setting that no process would start with is told before anything is started. Throws SettingsError. */
+function checkSettings(env: Environment): void {
+  const stores = { DATABASE_URL: "postgres://checked", REDIS_URL: "redis://checked" };
+  parseControlPlaneSettings(withSettings(env, stores));
+  parseWorkerSettings(withSettings(env, stores));
+}
+
+async function checkDatabase(url: string, options: UpOptions, env: Environment): Promise<void> {
+  await onDatabase(url, () => checkConnections(url, schemaName(env), options));
 }
 
 /** Told before anything is started. */

@@ -7,10 +7,12 @@ import type { Queryable, Row } from "./database.js";
 import { SQLSTATE, sqlState } from "./errors.js";
 
 const MIGRATIONS_TABLE = "schema_migrations";
+const CONNECT_TIMEOUT_MS = 5000;
 
 /** The database's schema is of a later release than this process. Exit code 3. */
 export class UnknownSchemaError extends Error {
   readonly exitCode = 3;
+  readonly code = "unknown-schema";
   constructor(found: string, known: string) {
     super(`the database has schema ${found}, this release knows ${known}: run a release that knows ${found}`);
   }
@@ -45,7 +47,11 @@ export async function migrate(databaseUrl: string, schema: string): Promise<stri
 }
 
 async function refuseUnknownSchema(databaseUrl: string, schema: string): Promise<void> {
-  const client = new pg.Client({ connectionString: databaseUrl, options: `-c search_path=${schema}` });
+  const client = new pg.Client({
+    connectionString: databaseUrl,
+    options: `-c search_path=${schema}`,
+    connectionTimeoutMillis: CONNECT_TIMEOUT_MS,
+  });
   await client.connect();
   try {
     await missingSchema({

@@ -1,0 +1,59 @@
+import { mkdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { join } from "node:path";
+import { CliError, EXIT } from "../cli-error.js";
+import { findRunningProcess } from "../stores/running-process.js";
+
+/** Which process has the folder, from its first moment on; `up.json` comes only once there is something to say. */
+const FILE = "up.lock";
+
+interface Claimant {
+  pid: number;
+  /** Differs between two processes that had the same pid. */
+  startMark: string;
+}
+
+/**
+ * Makes the folder this process's own until `release`. A claim that a killed `up` left behind doesn't count.
+ * Throws CliError where another `up` runs here.
+ */
+export async function claimFolder(folder: string): Promise<{ startMark: string; release: () => void }> {
+  const self = await findRunningProcess(process.pid);
+  const claim: Claimant = { pid: process.pid, startMark: self?.startMark ?? "" };
+  const path = join(folder, FILE);
+  mkdirSync(folder, { recursive: true, mode: 0o755 });
+  while (!created(path, claim)) {
+    const holder = readClaim(path);
+    const running = holder === null ? null : await findRunningProcess(holder.pid);
+    if (holder !== null && running?.startMark === holder.startMark) {
+      throw new CliError(
+        "already_up",
+        `another \`ringfleet up\` (pid ${holder.pid}) runs in ${folder}: use it (ringfleet status, ringfleet scale N), ` +
+          "stop it, or give this one a folder of its own with --dir",
+        EXIT.usage,
+      );
+    }
+    rmSync(path, { force: true });
+  }
+  return { startMark: claim.startMark, release: () => rmSync(path, { force: true }) };
+}
+
+function created(path: string, claim: Claimant): boolean {
+  try {
+    writeFileSync(path, JSON.stringify(claim), { flag: "wx", mode: 0o644 });
+    return true;
+  } catch (error) {
+    const { code, message } = error as NodeJS.ErrnoException;
+    if (code === "EEXIST") return false;
+    throw new CliError("folder_unusable", `the state folder can't be used: ${message}`, EXIT.usage, {
+      cause: error,
+    });
+  }
+}
+
+function readClaim(path: string): Claimant | null {
+  try {
+    return JSON.parse(readFileSync(path, "utf8")) as Claimant;
+  } catch {
+    return null;
+  }
+}
