@@ -122,6 +122,8 @@ export class Membership {
   #excuseAll(now: number): void {
     for (const member of this.#members.values()) {
       member.beatAt = now;
+      // Its ticks were as invisible as its beats.
+      member.tickAt = now;
       member.unsubscribedAt = null;
       member.wasSubscribed = false;
     }

@@ -45,11 +45,12 @@ export class Observer {
   async step(): Promise<number> {
     const { hash, monotonicNow, onLook, log } = this.#options;
     if (hash.connecting) return 20;
+    // A look is as old as its question: this process may have been paused before it got the answer.
+    const askedAt = monotonicNow();
     try {
       const reading = await hash.read(this.#options.seated());
-      const now = monotonicNow();
-      this.membership.observe(reading, now);
-      this.#lookedAt = now;
+      this.membership.observe(reading, askedAt);
+      this.#lookedAt = askedAt;
       if (this.#blind) log.info("Redis answers again: everybody's silence counts from now");
       this.#blind = false;
     } catch (error) {

@@ -65,6 +65,20 @@ export function eligibleJoiners(
   });
 }
 
+/** Whether somebody beats who may soon be eligible, but has not been seen long enough: it would be missed. */
+export function hasNewcomers(
+  membership: Membership,
+  seated: ReadonlySet<number>,
+  settings: LivenessSettings,
+  now: number,
+): boolean {
+  return membership.all().some((member) => {
+    const { heartbeat, incarnation, name } = member;
+    if (heartbeat === null || heartbeat.state === "leaving" || seated.has(incarnation)) return false;
+    return !isSilent(member, settings, now) && membership.newestOf(name) === incarnation;
+  });
+}
+
 /** A joiner opens ticks without a slice, too: one that doesn't can't reach Postgres. */
 function keepsUp(member: Member, progress: FleetProgress | null): boolean {
   if (progress === null) return true;

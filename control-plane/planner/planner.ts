@@ -4,7 +4,7 @@ import { reasonOf } from "../../core/postgres/errors.js";
 import { imbalance } from "../../core/ring/balance.js";
 import type { RingSnapshot } from "../../core/ring/view.js";
 import type { Observer } from "../membership/observer.js";
-import { eligibleJoiners, fleetProgress } from "../membership/roster.js";
+import { eligibleJoiners, fleetProgress, hasNewcomers } from "../membership/roster.js";
 import { type FleetProgress, isSuspect, judge, type Verdict } from "../membership/verdict.js";
 import { readWorkEvidence } from "../membership/work-evidence-store.js";
 import type { NewestVersions } from "../publish/newest-versions.js";
@@ -60,15 +60,16 @@ export class Planner {
       now,
     );
     const seated = await this.#seatedWorkers(ring, progress, now);
-    const joiners = eligibleJoiners(
-      observer.membership,
-      new Set(seated.map((worker) => worker.incarnation)),
-      progress,
-      observer.settings,
-      now,
-    ).map((member) => ({ member, removals: this.#removals.count(member.name, now) }));
+    const incarnations = new Set(seated.map((worker) => worker.incarnation));
+    const joiners = eligibleJoiners(observer.membership, incarnations, progress, observer.settings, now).map(
+      (member) => ({ member, removals: this.#removals.count(member.name, now) }),
+    );
     const { reshape, askAgainMs } = decideReshape(seated, joiners, settings, now);
-    if (reshape !== null) {
+    // The last ones who leave work on until it is clear whether a newcomer takes over.
+    const isTooSoon =
+      reshape?.members.length === 0 &&
+      hasNewcomers(observer.membership, incarnations, observer.settings, now);
+    if (reshape !== null && !isTooSoon) {
       await this.#publish(leads, reshape.members, reshape.dead, reshape.reason);
       for (const worker of seated) {
         if (reshape.dead.includes(worker.incarnation) && worker.verdict !== "superseded") {

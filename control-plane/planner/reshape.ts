@@ -59,7 +59,8 @@ export function decideReshape(
   // While a leaver is waited for, so is everybody who could take its seat.
   const settled =
     leaving.length < leavers.length ? [] : settledJoiners(seated, joiners, settings, now, waits);
-  const successors = takeSeats(leaving, joiners, settled);
+  const nobodyStays = leaving.length === seated.length;
+  const successors = takeSeats(leaving, joiners, settled, nobodyStays);
   const joining = new Set([...settled, ...successors]);
   if (leaving.length === 0 && joining.size === 0) return waitFor(waits);
   const leavingIncarnations = new Set(leaving.map((worker) => worker.incarnation));
@@ -136,13 +137,16 @@ function takeSeats(
   leaving: readonly SeatedWorker[],
   joiners: readonly Joiner[],
   settled: readonly Joiner[],
+  nobodyStays: boolean,
 ): Joiner[] {
   let free = leaving.length - settled.length;
   if (leaving.length === 0) return [];
   const names = new Set(leaving.map((worker) => worker.worker));
   const namesakes = joiners.filter((joiner) => names.has(joiner.member.name) && !settled.includes(joiner));
   const rest = joiners
-    .filter((joiner) => !settled.includes(joiner) && !namesakes.includes(joiner) && joiner.removals === 0)
+    .filter((joiner) => !settled.includes(joiner) && !namesakes.includes(joiner))
+    // Somebody who keeps dying is better than nobody.
+    .filter((joiner) => joiner.removals === 0 || nobodyStays)
     .sort(
       (a, b) => a.member.presentSince - b.member.presentSince || a.member.incarnation - b.member.incarnation,
     );

@@ -24,6 +24,8 @@ export class NewestVersions {
   #ring: NewestRing | null = null;
   #config: Config | null = null;
   #loaded = false;
+  /** Views published by this replica: what was read before one is older than it. */
+  #taken = 0;
 
   constructor(db: Queryable, slotCount = SLOT_COUNT) {
     this.#db = db;
@@ -46,16 +48,24 @@ export class NewestVersions {
 
   /** Takes a view that this replica has published itself. */
   took(ring: NewestRing): void {
-    if (this.#ring === null || ring.document.version > this.#ring.document.version) this.#ring = ring;
+    this.#taken += 1;
+    this.#ring = ring;
+  }
+
+  get #version(): number {
+    return this.#ring?.document.version ?? 0;
   }
 
   /** Reads what has changed. Returns the milliseconds until the next step. */
   async step(): Promise<number> {
+    const takenBefore = this.#taken;
     const highest = await readHighestVersions(this.#db);
-    if (highest.ring !== (this.#ring?.document.version ?? 0)) {
+    // Postgres is the authority also where it has less than before: a failover may have lost a version.
+    if (highest.ringDigest !== (this.#ring?.document.digest ?? null) || highest.ring !== this.#version) {
       const [document] = await readNewestVersions(this.#db, "ring", 1);
-      if (document !== undefined)
-        this.took({ document, snapshot: openRingSnapshot(document, this.#slotCount) });
+      const ring =
+        document === undefined ? null : { document, snapshot: openRingSnapshot(document, this.#slotCount) };
+      if (takenBefore === this.#taken) this.#ring = ring;
     }
     const active = await readActiveVersion(this.#db, "config");
     if (active !== null) this.#config = configSchema.parse(active.body);

@@ -42,13 +42,22 @@ export async function readActiveVersion(db: Queryable, kind: VersionKind): Promi
   return rows[0] ?? null;
 }
 
-/** Highest version number of each kind, 0 where there is none: the follower's cheap poll. */
-export async function readHighestVersions(db: Queryable): Promise<Record<VersionKind, number>> {
-  const { rows } = await db.query<{ ring: number; config: number }>(
+export interface HighestVersions {
+  /** Version numbers, 0 where there is none. */
+  ring: number;
+  config: number;
+  /** A failover that loses commits can give a number to another document. */
+  ringDigest: string | null;
+}
+
+/** Highest version of each kind: the follower's cheap poll. */
+export async function readHighestVersions(db: Queryable): Promise<HighestVersions> {
+  const { rows } = await db.query<HighestVersions & Record<string, unknown>>(
     `SELECT (SELECT coalesce(max(version), 0) FROM versions WHERE kind = 'ring') AS ring,
-            (SELECT coalesce(max(version), 0) FROM versions WHERE kind = 'config') AS config`,
+            (SELECT coalesce(max(version), 0) FROM versions WHERE kind = 'config') AS config,
+            (SELECT digest FROM versions WHERE kind = 'ring' ORDER BY version DESC LIMIT 1) AS "ringDigest"`,
   );
-  return rows[0] ?? { ring: 0, config: 0 };
+  return rows[0] ?? { ring: 0, config: 0, ringDigest: null };
 }
 
 export interface RingPublication {

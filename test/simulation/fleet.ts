@@ -50,6 +50,8 @@ export class Fleet {
   endFaults(): void {
     this.#faultsAreOver = true;
     const { postgres, redis } = this.#world;
+    postgres.weather.slow = 0;
+    redis.weather.slow = 0;
     if (!postgres.up) postgres.restart();
     if (!redis.up) redis.start(false);
     for (const { host } of [...this.workers, ...this.controlPlanes]) {
@@ -174,9 +176,16 @@ export class Fleet {
   }
 
   #insertRow(): void {
-    const { items, csn } = this.#world.postgres;
+    const { postgres } = this.#world;
+    const { items, csn } = postgres;
     const history = [{ csn, value: 0, lasttick: Number.NEGATIVE_INFINITY, worker: null }];
-    items.push({ id: `row${items.length}`, slot: this.#random.below(SLOTS), history, lock: new Lock() });
+    items.push({
+      id: `row${items.length}`,
+      slot: this.#random.below(SLOTS),
+      bornAtMs: postgres.clock(),
+      history,
+      lock: new Lock(),
+    });
     items.sort((a, b) => a.slot - b.slot || (a.id < b.id ? -1 : 1));
   }
 

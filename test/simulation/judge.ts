@@ -215,7 +215,9 @@ export class Judge implements Witness {
   /** Rows that nobody worked for a tick; none where its config pauses work. */
   unworked(tick: SealedTick): string[] {
     if (this.#config(tick)?.paused !== false) return [];
-    const items = this.#postgres?.items ?? [];
+    const items = (this.#postgres?.items ?? []).filter(
+      ({ bornAtMs, history }) => bornAtMs < tick.tickMs && history.length > 0,
+    );
     return items.filter(({ id }) => this.#worked.get(id)?.has(tick.tickMs) !== true).map(({ id }) => id);
   }
 

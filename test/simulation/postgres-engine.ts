@@ -16,6 +16,8 @@ export interface ItemVersion {
 export interface Item {
   id: string;
   slot: number;
+  /** Database time of its insert. */
+  bornAtMs: number;
   /** Oldest first. */
   history: ItemVersion[];
   lock: Lock;

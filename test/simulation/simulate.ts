@@ -39,7 +39,12 @@ export async function simulate(seed: number, options: RunOptions = {}): Promise<
   const judge = new Judge();
   judge.losesNothing = scenario.calm;
   judge.redisIsMild = scenario.redisSlow === 0 || scenario.redisSlowMs <= 50;
-  const postgres = new PostgresEngine(timeline, new Random(seed, 3), scenario, judge);
+  const postgres = new PostgresEngine(
+    timeline,
+    new Random(seed, 3),
+    { slow: scenario.slow, slowMs: scenario.slowMs },
+    judge,
+  );
   judge.watch(postgres);
   const world: World = {
     seed,

@@ -274,7 +274,7 @@ function* workRows(
     );
   };
   let worked = 0;
-  for (const item of engine.items) {
+  for (const item of [...engine.items]) {
     if (worked >= limit) break;
     if (!slots.has(item.slot) || excluded.includes(item.id) || ids?.includes(item.id) === false) continue;
     const seen = stateAt(item, snapshot);

@@ -46,8 +46,13 @@ export class Drain {
   done(timeoutMs: number): Promise<boolean> {
     if (this.#isDone) return Promise.resolve(true);
     return new Promise((resolve) => {
-      const limitMs = this.#wasSeated ? timeoutMs : Math.min(timeoutMs, 2 * UNSEATED_GRACE_MS);
-      const timer = this.#timers.setTimeout(() => resolve(!this.#wasSeated), limitMs);
+      const graceMs = this.#wasSeated ? timeoutMs : Math.min(timeoutMs, 2 * UNSEATED_GRACE_MS);
+      let timer = this.#timers.setTimeout(() => {
+        const leftMs = timeoutMs - graceMs;
+        // A view that was published before our goodbye may seat us only now: then it is worked like any other.
+        if (!this.#wasSeated || leftMs === 0) resolve(!this.#wasSeated);
+        else timer = this.#timers.setTimeout(() => resolve(false), leftMs);
+      }, graceMs);
       this.#resolvers.push(() => {
         this.#timers.clearTimeout(timer);
         resolve(true);

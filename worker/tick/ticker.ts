@@ -174,7 +174,7 @@ export class Ticker {
     const allowedLagMs = config.tickMs + EXTRA_LAG_MS;
     const plan: TickPlan = {
       slice,
-      waiting: await this.#waitingSlots(previous, slice, databaseNowMs, allowedLagMs, incarnation),
+      waiting: await this.#waitingSlots(previous, slice, databaseNowMs, incarnation),
       order: {
         worker,
         tick: new Date(tick.tickMs).toISOString(),
@@ -210,12 +210,14 @@ export class Ticker {
     previous: SealedTick | null,
     slice: Slice,
     databaseNowMs: number,
-    allowedLagMs: number,
     incarnation: number,
   ): Promise<number[]> {
     const { follower, log } = this.#options;
-    if (previous === null || databaseNowMs - previous.tickMs > allowedLagMs) return [];
+    if (previous === null) return [];
     try {
+      // A statement that begins in the last moment of its tick's lag may run for as long once more.
+      const { tickMs } = await follower.config(previous.config, previous.configDigest);
+      if (databaseNowMs - previous.tickMs > 2 * (tickMs + EXTRA_LAG_MS)) return [];
       const before = await follower.ring(previous.ring, previous.ringDigest);
       return splitAcquired(slice, before, incarnation).waiting;
     } catch (error) {
