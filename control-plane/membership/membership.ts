@@ -22,8 +22,9 @@ export interface Member {
   beatAt: number;
   /** Different beats seen. */
   beats: number;
-  /** When its last finished tick last advanced. */
-  tickAt: number;
+  /** How often others have finished a newer tick since it last finished one, and when they first did. */
+  missedAdvances: number;
+  missedSince: number;
   /** Since when its `alive:` channel, seen before, has had no subscriber; null while it has one or never had. */
   unsubscribedAt: number | null;
   wasSubscribed: boolean;
@@ -50,10 +51,13 @@ export class Membership {
     if (reading.epoch !== this.#epoch) this.#excuseAll(now);
     this.#epoch = reading.epoch;
     this.#foreign = new Map();
+    const before = this.#newestTick();
     for (const beat of reading.beats) {
       if (beat.fleet !== this.#fleet) this.#foreign.set(beat.name, beat.fleet);
       else this.#takeBeat(beat, now);
     }
+    const newest = this.#newestTick();
+    if (newest > before) this.#countMissed(newest, now);
     if (reading.subscribed !== null) {
       for (const member of this.#members.values()) takeSubscription(member, reading.subscribed, now);
     }
@@ -70,7 +74,8 @@ export class Membership {
       presentSince: now,
       beatAt: now,
       beats: 0,
-      tickAt: now,
+      missedAdvances: 0,
+      missedSince: now,
       unsubscribedAt: null,
       wasSubscribed: false,
     };
@@ -115,15 +120,31 @@ export class Membership {
       member.beats += 1;
       member.beatAt = now;
     }
-    if ((before?.lastTick ?? null) !== beat.lastTick) member.tickAt = now;
+    if ((before?.lastTick ?? null) !== beat.lastTick) member.missedAdvances = 0;
     member.heartbeat = beat;
+  }
+
+  /** The newest tick that anybody says to have finished, epoch ms; 0 before the first. */
+  #newestTick(): number {
+    let newest = 0;
+    for (const { heartbeat } of this.#members.values()) newest = Math.max(newest, heartbeat?.lastTick ?? 0);
+    return newest;
+  }
+
+  /** Others went on: whoever didn't misses one. After an outage of all, nobody has missed anything yet. */
+  #countMissed(newest: number, now: number): void {
+    for (const member of this.#members.values()) {
+      if ((member.heartbeat?.lastTick ?? 0) >= newest) continue;
+      if (member.missedAdvances === 0) member.missedSince = now;
+      member.missedAdvances += 1;
+    }
   }
 
   #excuseAll(now: number): void {
     for (const member of this.#members.values()) {
       member.beatAt = now;
       // Its ticks were as invisible as its beats.
-      member.tickAt = now;
+      member.missedAdvances = 0;
       member.unsubscribedAt = null;
       member.wasSubscribed = false;
     }

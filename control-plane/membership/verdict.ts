@@ -2,6 +2,8 @@ import type { Member } from "./membership.js";
 
 /** How long a sealed tick waits for the rows of a worker whose subscription is gone. */
 const UNWORKED_AFTER_MS = 300;
+/** A worker is unfit once others have finished this many ticks after its last. */
+const UNFIT_AFTER_ADVANCES = 3;
 
 export interface LivenessSettings {
   heartbeatMs: number;
@@ -84,7 +86,7 @@ function leftTickUnworked(member: Member, evidence: WorkEvidence, now: number): 
   );
 }
 
-/** It beats, but its last finished tick stands still while others' advance. */
+/** It beats, but finishes no tick while others go on. */
 export function lagsBehind(
   member: Member,
   progress: FleetProgress | null,
@@ -92,7 +94,6 @@ export function lagsBehind(
   now: number,
 ): boolean {
   if (progress === null || member.heartbeat === null) return false;
-  const patienceMs = Math.max(settings.deadAfterMs, 2.5 * progress.tickMs);
-  const behindMs = progress.lastTick - (member.heartbeat.lastTick ?? 0);
-  return behindMs > 2.5 * progress.tickMs && now - member.tickAt > patienceMs;
+  const patienceMs = Math.max(settings.deadAfterMs, 1.5 * progress.tickMs);
+  return member.missedAdvances >= UNFIT_AFTER_ADVANCES && now - member.missedSince >= patienceMs;
 }
