@@ -143,6 +143,8 @@ export class Membership {
   #excuseAll(now: number): void {
     for (const member of this.#members.values()) {
       member.beatAt = now;
+      // Excused, not confirmed: who has gone meanwhile must not be seated for what it beat before.
+      member.beats = 0;
       // Its ticks were as invisible as its beats.
       member.missedAdvances = 0;
       member.unsubscribedAt = null;

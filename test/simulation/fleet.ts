@@ -32,7 +32,7 @@ export class Fleet {
   }
 
   get #staying(): SimWorker[] {
-    return this.liveWorkers.filter(({ leaving, host }) => !leaving && !host.paused);
+    return this.liveWorkers.filter(({ host }) => !host.leaving && !host.paused);
   }
 
   apply(incident: Incident): void {
@@ -149,7 +149,9 @@ export class Fleet {
     if (!redis.up) return;
     redis.stop();
     timeline.after(ms, () => {
-      if (!redis.up) redis.start(isEmpty);
+      if (redis.up) return;
+      redis.start(isEmpty);
+      this.#world.judge.redisUpSince = timeline.now;
     });
   }
 

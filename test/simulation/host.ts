@@ -22,6 +22,9 @@ export class Host {
   readonly #whenDead: (() => void)[] = [];
   #backlog: (() => void)[] = [];
   #disturbedAt: number;
+  /** Told to leave. */
+  leaving = false;
+  readonly bornAt: number;
   /** When this process, and not just everybody, last lost Redis. */
   cutFromRedisAt = Number.NEGATIVE_INFINITY;
   #isAlive = true;
@@ -38,6 +41,7 @@ export class Host {
   ) {
     this.#timeline = timeline;
     this.#disturbedAt = timeline.now;
+    this.bornAt = timeline.now;
     this.random = new Random(seed, streamOf(`${name}#${number}`));
     this.#clockOffsetMs = this.random.between(0, 1e7);
   }

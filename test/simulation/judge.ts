@@ -38,6 +38,7 @@ export class Judge implements Witness {
   losesNothing = false;
   /** Beats come through in time, unless Redis is down for everybody or the process is cut from it. */
   redisIsMild = false;
+  redisUpSince = 0;
   #postgres: PostgresEngine | null = null;
   readonly #workedAt = new Map<Host, number>();
   readonly #hosts = new Set<Host>();
@@ -142,6 +143,17 @@ export class Judge implements Witness {
     const names = new Set(seats.map((seat) => seat.worker));
     if (names.size < seats.length) this.#fail("S7", `${what}: a name sits twice`);
     for (const incarnation of dead) this.#checkEviction(what, incarnation);
+    if (seats.length === 0 && this.losesNothing) this.#checkEmptyView(what);
+  }
+
+  /** A view without seats costs ticks: there must be nobody who could have been known to be there. */
+  #checkEmptyView(what: string): void {
+    const now = this.#postgres?.timeline.now ?? 0;
+    if (!this.redisIsMild || now - this.redisUpSince < 4000) return;
+    const waiting = [...this.#hosts].find(
+      (host) => host.wasUndisturbedFor(4000) && !host.leaving && now - host.cutFromRedisAt > 4000,
+    );
+    if (waiting !== undefined) this.#fail("L3", `${what} has no seats, but ${waiting.name} is there`);
   }
 
   /** L3: whoever works its rows all along isn't declared dead, whatever Redis says. */
@@ -214,7 +226,7 @@ export class Judge implements Witness {
 
   /** Rows that nobody worked for a tick; none where its config pauses work. */
   unworked(tick: SealedTick): string[] {
-    if (this.#config(tick)?.paused !== false) return [];
+    if (this.#config(tick)?.paused !== false || this.#ring(tick)?.view.seats.length === 0) return [];
     const items = (this.#postgres?.items ?? []).filter(
       ({ bornAtMs, history }) => bornAtMs < tick.tickMs && history.length > 0,
     );

@@ -19,7 +19,6 @@ const DRAIN_TIMEOUT_MS = 25_000;
 export class SimWorker {
   readonly host: Host;
   readonly clients: RedisClient[] = [];
-  leaving = false;
   #progress: Progress | null = null;
   #stop: (() => Promise<void>) | null = null;
 
@@ -36,8 +35,8 @@ export class SimWorker {
 
   /** SIGTERM. */
   terminate(): void {
-    if (this.leaving) return;
-    this.leaving = true;
+    if (this.host.leaving) return;
+    this.host.leaving = true;
     this.host.after(1, () => {
       if (this.#stop === null) this.host.crash();
       else void this.#stop();
