@@ -4,6 +4,7 @@ import { join } from "node:path";
 import { createInterface } from "node:readline";
 import { setTimeout as sleep } from "node:timers/promises";
 import pg from "pg";
+import { startWatchdog } from "../../cli/stores/watchdog.js";
 import { projectRoot } from "../../core/project-root.js";
 
 export interface LogLine {
@@ -29,10 +30,12 @@ export class FleetProcess {
       env: { PATH: process.env["PATH"] ?? "", HOST: "127.0.0.1", PORT: "0", ...env },
       stdio: ["ignore", "pipe", "pipe"],
     });
+    // A test run that is killed must leave nobody behind.
+    const watchdog = startWatchdog(this.pid, null, { gentle: "KILL", harsh: "KILL" });
     this.exited = new Promise((resolve) => {
       this.child.once("exit", (code, signal) => {
         this.hasExited = true;
-        resolve({ code, signal });
+        resolve(watchdog.release().then(() => ({ code, signal })));
       });
     });
     for (const stream of [this.child.stdout, this.child.stderr]) {
