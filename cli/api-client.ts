@@ -1,3 +1,4 @@
+import { reasonOf } from "../core/postgres/errors.js";
 import { CliError, EXIT } from "./cli-error.js";
 
 const TIMEOUT_MS = 5000;
@@ -26,8 +27,8 @@ export async function request<T>(url: string, options: Request = {}): Promise<T>
       ...(options.body === undefined ? {} : { body: JSON.stringify(options.body) }),
     });
   } catch (error) {
-    const { cause } = error as { cause?: { code?: string } };
-    const why = cause?.code ?? (error instanceof Error ? error.message : String(error));
+    const { cause } = error as { cause?: { code?: string; message?: string } };
+    const why = cause?.code ?? cause?.message ?? reasonOf(error);
     throw new CliError("unreachable", `${url} doesn't answer: ${why}`, EXIT.unreachable, { cause: error });
   }
   const answer = (await response.json().catch(() => null)) as (T & { code?: string; detail?: string }) | null;

@@ -20,7 +20,11 @@ export async function claimFolder(folder: string): Promise<{ startMark: string; 
   const self = await findRunningProcess(process.pid);
   const claim: Claimant = { pid: process.pid, startMark: self?.startMark ?? "" };
   const path = join(folder, FILE);
-  mkdirSync(folder, { recursive: true, mode: 0o755 });
+  try {
+    mkdirSync(folder, { recursive: true, mode: 0o755 });
+  } catch (error) {
+    throw unusable(error);
+  }
   while (!created(path, claim)) {
     const holder = readClaim(path);
     const running = holder === null ? null : await findRunningProcess(holder.pid);
@@ -42,12 +46,16 @@ function created(path: string, claim: Claimant): boolean {
     writeFileSync(path, JSON.stringify(claim), { flag: "wx", mode: 0o644 });
     return true;
   } catch (error) {
-    const { code, message } = error as NodeJS.ErrnoException;
-    if (code === "EEXIST") return false;
-    throw new CliError("folder_unusable", `the state folder can't be used: ${message}`, EXIT.usage, {
-      cause: error,
-    });
+    if ((error as NodeJS.ErrnoException).code === "EEXIST") return false;
+    throw unusable(error);
   }
+}
+
+function unusable(error: unknown): CliError {
+  const reason = error instanceof Error ? error.message : String(error);
+  return new CliError("folder_unusable", `the state folder can't be used: ${reason}`, EXIT.usage, {
+    cause: error,
+  });
 }
 
 function readClaim(path: string): Claimant | null {

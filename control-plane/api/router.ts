@@ -9,7 +9,7 @@ import type { NewestVersions } from "../publish/newest-versions.js";
 import { readItem } from "./item-store.js";
 import { previewRequestSchema, previewRing } from "./preview.js";
 import { ringAnswer } from "./ring-route.js";
-import { workersAnswer } from "./workers-route.js";
+import { workAnswer, workersAnswer } from "./workers-route.js";
 
 export interface ApiOptions {
   replica: string;
@@ -37,10 +37,13 @@ export function apiRouter(api: () => ApiOptions | null): Router {
   };
 
   router.get("/v1/workers", (_request, response) => {
-    const { observer, newest, lease, monotonicNow } = ready();
+    const { observer, newest, slotRows, lease, monotonicNow } = ready();
     const ring = newest.ring?.snapshot ?? null;
     const tickMs = newest.config?.tickMs ?? 1000;
-    response.json(workersAnswer(observer, ring, lease(), tickMs, monotonicNow()));
+    response.json({
+      ...workersAnswer(observer, ring, lease(), tickMs, monotonicNow()),
+      ...workAnswer(newest.config, slotRows.newest, slotRows.ageMs),
+    });
   });
 
   router.get("/v1/ring", async (_request, response) => {

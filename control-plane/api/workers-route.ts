@@ -1,7 +1,9 @@
 import type { RingSnapshot } from "../../core/ring/view.js";
+import type { Config } from "../../core/versions/config.js";
 import type { Lease } from "../leadership/lease-store.js";
 import type { Observer } from "../membership/observer.js";
 import { fleetProgress, rosterOf } from "../membership/roster.js";
+import type { SlotRows } from "../planner/slot-rows-store.js";
 
 export interface WorkerSummary {
   name: string;
@@ -19,9 +21,32 @@ export interface WorkerSummary {
   beatAgeMs: number;
 }
 
-export interface WorkersAnswer {
+interface Workers {
   leader: { holder: string; term: number } | null;
   workers: WorkerSummary[];
+}
+
+interface Work {
+  /** What rules the ticks now; null where the fleet has no config yet. */
+  config: { tickMs: number; paused: boolean } | null;
+  /** The table at this replica's last count of it; null before the first. */
+  table: { rows: number; oldestRowAgeMs: number | null; countedAgoMs: number } | null;
+}
+
+export type WorkersAnswer = Workers & Work;
+
+export function workAnswer(config: Config | null, counted: SlotRows | null, countedAgoMs: number): Work {
+  return {
+    config: config === null ? null : { tickMs: config.tickMs, paused: config.paused },
+    table:
+      counted === null
+        ? null
+        : {
+            rows: counted.total,
+            oldestRowAgeMs: counted.oldestRowAgeMs === null ? null : Math.round(counted.oldestRowAgeMs),
+            countedAgoMs: Math.round(countedAgoMs),
+          },
+  };
 }
 
 /** Everybody this replica sees, foreign workers included, as JSON. */
@@ -31,7 +56,7 @@ export function workersAnswer(
   lease: Lease | null,
   tickMs: number,
   now: number,
-): WorkersAnswer {
+): Workers {
   const progress = fleetProgress(observer.membership, tickMs, observer.settings, now);
   const roster = rosterOf(observer.membership, ring, progress, observer.settings, now);
   const workers = roster.map(({ member, state, seat }): WorkerSummary => {

@@ -52,6 +52,11 @@ export class SlotRowsCache {
     return this.#counted;
   }
 
+  /** Milliseconds since the newest count. */
+  get ageMs(): number {
+    return this.#monotonicNow() - this.#countedAt;
+  }
+
   /** Workers report a drift: count again soon. */
   hurry(): void {
     this.#hurried = true;

@@ -1,0 +1,26 @@
+import type { WorkersAnswer } from "../control-plane/api/workers-route.js";
+
+/** A crash may leave rows unworked for 3 ticks; on top of that what it takes to count a large table. */
+const UNWORKED_TICKS = 3;
+const COUNT_MS = 2000;
+
+/** What is wrong with a fleet, in words; empty where all is well. */
+export function fleetProblems({ leader, workers, config, table }: WorkersAnswer): string[] {
+  const problems: string[] = [];
+  if (leader === null) problems.push("no control plane leads");
+  if (config === null) problems.push("there is no config (insert one: ringfleet config default)");
+  if (!workers.some((worker) => worker.seat !== null)) problems.push("no worker is seated");
+  for (const { name, state } of workers) {
+    if (state === "silent" || state === "unfit") problems.push(`${name} is ${state}`);
+    if (state === "foreign") problems.push(`${name} belongs to another fleet that shares this Redis`);
+  }
+  const ageMs = table?.oldestRowAgeMs ?? 0;
+  if (config !== null && !config.paused && ageMs > UNWORKED_TICKS * config.tickMs + COUNT_MS) {
+    problems.push(`a row was last worked ${seconds(ageMs)} ago`);
+  }
+  return problems;
+}
+
+export function seconds(ms: number): string {
+  return `${(ms / 1000).toFixed(1)} s`;
+}
