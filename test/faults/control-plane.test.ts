@@ -3,6 +3,7 @@ import { afterAll, beforeAll, expect, test } from "vitest";
 import { gapsByRow } from "../harness/audit.js";
 import { type Fleet, type FleetProcess, waitFor } from "../harness/fleet.js";
 import { expectNothingLost, expectSafe, withFleet } from "../harness/fleet-test.js";
+import { measured } from "../harness/measured.js";
 import { startTestStores, type TestStores } from "../harness/stores.js";
 
 /** `npm run faults` leaves the fleet without a control plane for the whole minute. */
@@ -57,7 +58,9 @@ test("leader stopped for 10 s: a new term within 4 s; back, it publishes nothing
     leader.signal("SIGSTOP");
     const stoppedAt = Date.now();
     const next = await untilNewTerm(fleet, before?.term ?? 0);
-    expect(Date.now() - stoppedAt).toBeLessThanOrEqual(4000);
+    const tookMs = Date.now() - stoppedAt;
+    expect(tookMs).toBeLessThanOrEqual(4000);
+    measured("leader stopped for 10 s (SIGSTOP)", `a new term after ${tookMs} ms, 0 ticks lost`);
     await sleep(Math.max(0, 10_000 - (Date.now() - stoppedAt)));
     leader.signal("SIGCONT");
     fleet.worker("worker-4");
@@ -93,7 +96,10 @@ test(`no control plane for ${GONE_MS / 1000} s: no tick lost; back, a newcomer i
       again,
     );
     const tookMs = Date.now() - startedAt;
-    console.log(`resynchronised ${tookMs} ms after the control plane listened again`);
+    measured(
+      `no control plane for ${GONE_MS / 1000} s`,
+      `0 ticks lost; a waiting newcomer's view ${tookMs} ms after it was back`,
+    );
     expect(tookMs).toBeLessThanOrEqual(3000);
     await fleet.untilSeated(["worker-1", "worker-2", "worker-3", "worker-4"]);
     await fleet.untilTick(await nextTick());
@@ -118,7 +124,7 @@ test("leader and a worker killed together: a gap of 8 ticks at most", async () =
     const report = await judge(from);
     expectSafe(report);
     const gap = Math.max(0, ...gapsByRow(report).values());
-    console.log(`leader and worker killed together: ${gap} ticks unworked`);
+    measured("leader and a worker killed together", `${gap} ticks unworked`);
     expect(gap).toBeLessThanOrEqual(8);
   });
 });

@@ -3,6 +3,7 @@ import pg from "pg";
 import { afterAll, beforeAll, expect, test } from "vitest";
 import { waitFor } from "../harness/fleet.js";
 import { expectNothingLost, expectSafe, type FleetTest, withFleet } from "../harness/fleet-test.js";
+import { measured } from "../harness/measured.js";
 import { withRedis } from "../harness/store-clients.js";
 import { startTestStores, type TestStores } from "../harness/stores.js";
 
@@ -46,6 +47,7 @@ test("Redis flushed, then stopped for 10 s: no tick lost, no ring change", async
     process.kill(stores.redis.pid, "SIGCONT");
     await sleep(4000);
     await expectUnmoved(fleetTest, from, views);
+    measured("Redis flushed, then stopped for 10 s (SIGSTOP)", "0 ticks lost, 0 ring changes");
   });
 });
 
@@ -61,6 +63,7 @@ test("Redis out of memory: no tick lost, no ring change", async () => {
     }
     await sleep(3000);
     await expectUnmoved(fleetTest, from, views);
+    measured("Redis out of memory", "0 ticks lost, 0 ring changes");
   });
 });
 
@@ -89,6 +92,7 @@ test("Postgres's connections exhausted: who has one works on; the others go on w
     const report = await judge(from);
     expectSafe(report);
     expectNothingLost(report);
+    measured("Postgres's connections exhausted for 4 s", "0 ticks lost");
   });
 });
 
@@ -118,8 +122,9 @@ test("Postgres read-only for 5 s: nothing is written, nobody exits, work resumes
       },
       10_000,
     );
-    console.log(`work resumed ${Date.now() - backAt} ms after Postgres took writes`);
-    expect(Date.now() - backAt).toBeLessThanOrEqual(2000);
+    const tookMs = Date.now() - backAt;
+    measured("Postgres read-only for 5 s", `work resumed ${tookMs} ms after it took writes`);
+    expect(tookMs).toBeLessThanOrEqual(2000);
     const resumed = await nextTick();
     await fleet.untilTick(resumed + 1000);
     expect(fleet.running().length).toBe(5);

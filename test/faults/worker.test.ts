@@ -4,6 +4,7 @@ import { afterAll, beforeAll, expect, test } from "vitest";
 import { type AuditReport, gapsByRow } from "../harness/audit.js";
 import { type FleetProcess, waitFor } from "../harness/fleet.js";
 import { expectSafe, type FleetTest, withFleet } from "../harness/fleet-test.js";
+import { measured } from "../harness/measured.js";
 import { startTestStores, type TestStores } from "../harness/stores.js";
 
 let stores: TestStores;
@@ -46,7 +47,10 @@ test("SIGSTOP for 10 s, then CONT: 3 ticks at most, nothing stale is written, ba
     const backMs = Date.now() - continuedAt;
     await fleet.untilTick(await nextTick());
     const report = await judge(from);
-    console.log(`SIGSTOP: ${largestGap(report)} ticks unworked, back after ${backMs} ms`);
+    measured(
+      "worker stopped for 10 s (SIGSTOP), then continued",
+      `${largestGap(report)} ticks unworked, seated again after ${backMs} ms`,
+    );
     expectSafe(report);
     expect(largestGap(report)).toBeLessThanOrEqual(3);
     expect(report.lost.filter(({ tick }) => tick >= stopped)).toEqual([]);
@@ -71,7 +75,10 @@ test("an event loop blocked for 5 s: /livez fails meanwhile, the same gap, no st
     await fleet.untilSeated(NAMES);
     await fleet.untilTick(await nextTick());
     const report = await judge(from);
-    console.log(`blocked event loop: ${largestGap(report)} ticks unworked`);
+    measured(
+      "worker's event loop blocked for 5 s",
+      `${largestGap(report)} ticks unworked; /livez failed meanwhile`,
+    );
     expectSafe(report);
     expect(largestGap(report)).toBeLessThanOrEqual(3);
   });
@@ -107,10 +114,9 @@ test("a poison row and a row locked by somebody's session cost themselves only",
     expectSafe(report);
     const gaps = gapsByRow(report);
     const bystanders = [...gaps].filter(([id]) => id !== poison && id !== locked);
-    expect(
-      Math.max(0, ...bystanders.map(([, gap]) => gap)),
-      "ticks that other rows lost",
-    ).toBeLessThanOrEqual(1);
+    const bystanderGap = Math.max(0, ...bystanders.map(([, gap]) => gap));
+    expect(bystanderGap, "ticks that other rows lost").toBeLessThanOrEqual(1);
+    measured("poison row, and a row locked for 5 s", `other rows lost ${bystanderGap} ticks at most`);
     const lateLoss = report.lost.filter(({ id, tick }) => id === poison && tick > freed + 12_000);
     expect(lateLoss, "the poison row works again").toEqual([]);
     expect(report.lost.filter(({ id, tick }) => id === locked && tick > freed)).toEqual([]);

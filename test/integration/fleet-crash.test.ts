@@ -3,6 +3,7 @@ import { afterAll, beforeAll, expect, test } from "vitest";
 import { gapsByRow } from "../harness/audit.js";
 import { waitFor } from "../harness/fleet.js";
 import { expectNothingLost, expectSafe, withFleet } from "../harness/fleet-test.js";
+import { measured } from "../harness/measured.js";
 import { startTestStores, type TestStores } from "../harness/stores.js";
 
 /** `npm run faults` kills more often; here it has to fit into a CI run. */
@@ -56,7 +57,11 @@ test(
       }
       gaps.sort((a, b) => a - b);
       const p95 = gaps[Math.ceil(gaps.length * 0.95) - 1] ?? 0;
-      console.log(`kill -9 × ${KILLS}: unworked ticks ${gaps.join(" ")}; p95 ${p95}, maximum ${gaps.at(-1)}`);
+      console.log(`unworked ticks: ${gaps.join(" ")}`);
+      measured(
+        `worker killed (kill -9), ${KILLS} times`,
+        `unworked ticks: p95 ${p95}, maximum ${gaps.at(-1)}`,
+      );
       expect(p95).toBeLessThanOrEqual(3);
     });
   },
@@ -93,7 +98,7 @@ test("kill -9 of the leader: a new term within 4 s, no tick lost", async () => {
       10_000,
     );
     const tookMs = Date.now() - killedAt;
-    console.log(`term ${first.term} -> ${next.term} after ${tookMs} ms`);
+    measured("leader killed (kill -9)", `a new term after ${tookMs} ms, 0 ticks lost`);
     expect(tookMs).toBeLessThanOrEqual(4000);
     expect(next.holder).not.toBe(first.holder);
     fleet.worker("worker-4");
