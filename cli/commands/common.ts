@@ -21,6 +21,14 @@ export function jsonCommand(name: string, summary: string): Command {
     .option("--json", "print JSON alone on stdout, errors too");
 }
 
+/** The end of a command's --help: lines of [what to type, what it does]. */
+export function examples(...lines: readonly (readonly [command: string, what: string])[]): string {
+  const width = Math.max(...lines.map(([command]) => command.length));
+  return ["", "Examples:", ...lines.map(([command, what]) => `  ${command.padEnd(width)}   ${what}`)].join(
+    "\n",
+  );
+}
+
 /** Runs a command's body: its errors become an exit code, a line, or JSON. */
 export async function runCommand(
   options: { json?: boolean },

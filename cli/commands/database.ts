@@ -11,7 +11,7 @@ import { onDatabase } from "../database-errors.js";
 import { schemaName } from "../environment.js";
 import { databaseUrl, type LocationOptions } from "../fleet-location.js";
 import { table } from "../output.js";
-import { jsonCommand, runCommand, wholeNumber } from "./common.js";
+import { examples, jsonCommand, runCommand, wholeNumber } from "./common.js";
 
 /** And the cursor to its upper left corner. */
 const CLEAR_SCREEN = "\x1b[2J\x1b[H";
@@ -32,23 +32,42 @@ export function migrateCommand(): Command {
   return databaseCommand(
     "migrate",
     "bring the database's schema to this release; never drops or empties a table",
-  ).action((options: DatabaseOptions) =>
-    runCommand(options, async (output) => {
-      const url = await databaseUrl(options);
-      const applied = await onDatabase(url, () => migrate(url, schemaName(process.env)));
-      output.print(
-        { applied },
-        applied.length === 0 ? "the schema is up to date" : `applied ${applied.join(", ")}`,
-      );
-      return EXIT.ok;
-    }),
-  );
+  )
+    .addHelpText(
+      "after",
+      `
+Several at once wait for each other. A schema of a later release is left alone: exit code 3.
+${examples(
+  ["DATABASE_URL=postgres://… ringfleet migrate", "as the Helm chart's job does"],
+  ["ringfleet migrate", "the database of the `up` that runs here"],
+)}`,
+    )
+    .action((options: DatabaseOptions) =>
+      runCommand(options, async (output) => {
+        const url = await databaseUrl(options);
+        const applied = await onDatabase(url, () => migrate(url, schemaName(process.env)));
+        output.print(
+          { applied },
+          applied.length === 0 ? "the schema is up to date" : `applied ${applied.join(", ")}`,
+        );
+        return EXIT.ok;
+      }),
+    );
 }
 
 /** `ringfleet config default` */
 export function configDefaultCommand(): Command {
   return databaseCommand("default", "insert the initial config where there is none; never overwrites one")
     .option("--file <path>", "JSON of the initial config; what it leaves out keeps its default")
+    .addHelpText(
+      "after",
+      `
+The default: ${JSON.stringify(DEFAULT_CONFIG)}
+${examples(
+  ["ringfleet config default", "where there is none yet"],
+  ["ringfleet config default --file slow.json", 'slow.json holds, say, {"tickMs": 5000}'],
+)}`,
+    )
     .action((options: DatabaseOptions & { file?: string }) =>
       runCommand(options, async (output) => {
         const config = initialConfig(options.file);
@@ -92,6 +111,13 @@ export function rowsCommand(): Command {
   return databaseCommand("rows", "show work_items by worker, straight from Postgres")
     .option("--watch", "again every second, until Ctrl-C")
     .option("--limit <n>", "rows to show", wholeNumber(1, 100_000), 50)
+    .addHelpText(
+      "after",
+      examples(
+        ["ringfleet rows --watch", "see the values grow"],
+        ["ringfleet rows --limit 1000 --json", "for a script"],
+      ),
+    )
     .action((options: DatabaseOptions & { watch?: boolean; limit: number }) =>
       runCommand(options, async (output) => {
         await withDatabase(options, async (db) => {

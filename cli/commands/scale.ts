@@ -6,7 +6,7 @@ import { CliError, EXIT } from "../cli-error.js";
 import type { UpState } from "../fleet/state-file.js";
 import { findRunningUp, type LocationOptions } from "../fleet-location.js";
 import type { Output } from "../output.js";
-import { jsonCommand, runCommand, wholeNumber } from "./common.js";
+import { examples, jsonCommand, runCommand, wholeNumber } from "./common.js";
 
 interface ScaleOptions extends LocationOptions {
   json?: boolean;
@@ -19,6 +19,13 @@ export function scaleCommand(): Command {
     .argument("<workers>", "how many", wholeNumber(0, 100_000))
     .option("--dir <folder>", "state folder of the running `up` (default: .ringfleet here or above)")
     .option("--timeout <seconds>", "how long to wait for all of them to be seated", wholeNumber(1, 3600), 60)
+    .addHelpText(
+      "after",
+      examples(
+        ["ringfleet plan --workers 5", "first see what would move"],
+        ["ringfleet scale 5", "then do it; resolves when 5 workers are seated"],
+      ),
+    )
     .action((workers: number, options: ScaleOptions) =>
       runCommand(options, (output) => scale(workers, options, output)),
     );

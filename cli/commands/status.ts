@@ -5,7 +5,7 @@ import { askControlPlane } from "../api-client.js";
 import { EXIT } from "../cli-error.js";
 import { fleetProblems, seconds } from "../fleet-health.js";
 import { controlPlaneUrls } from "../fleet-location.js";
-import { type CommonOptions, fleetCommand, runCommand } from "./common.js";
+import { type CommonOptions, examples, fleetCommand, runCommand } from "./common.js";
 import { workersTable } from "./views.js";
 
 /** `ringfleet status`: one screen; exit code 1 where the fleet isn't healthy. */
@@ -13,11 +13,11 @@ export function statusCommand(): Command {
   return fleetCommand("status", "show on one screen whether the fleet works; exit code 1 where it doesn't")
     .addHelpText(
       "after",
-      `
-Examples:
-  ringfleet status
-  ringfleet status --url https://control.example --json | jq .problems
-  until ringfleet status >/dev/null; do sleep 1; done     wait for a healthy fleet`,
+      examples(
+        ["ringfleet status", "of the `up` that runs here"],
+        ["ringfleet status --url http://control-plane:8080 --json", "of another fleet, for a script"],
+        ["until ringfleet status; do sleep 1; done", "wait until it is healthy"],
+      ),
     )
     .action((options: CommonOptions) =>
       runCommand(options, async (output) => {

@@ -2,7 +2,7 @@ import type { Command } from "commander";
 import { LogView } from "../fleet/log-view.js";
 import { type RunningUp, startUp, type UpOptions } from "../fleet/up.js";
 import type { Output } from "../output.js";
-import { jsonCommand, runCommand, wholeNumber } from "./common.js";
+import { examples, jsonCommand, runCommand, wholeNumber } from "./common.js";
 
 const MOST = 100_000;
 
@@ -23,12 +23,15 @@ export function upCommand(): Command {
       "after",
       `
 Postgres is DATABASE_URL where set, else an embedded one; Redis is REDIS_URL where set, else redis-server or
-valkey-server of this machine. Data stays in .ringfleet and survives a restart.
-
-Examples:
-  ringfleet up
-  ringfleet up --workers 10 --rows 100000
-  DATABASE_URL=postgres://… REDIS_URL=redis://… ringfleet up`,
+valkey-server of this machine. Data stays in .ringfleet and survives a restart. Other settings of the fleet's
+processes (.env.example lists them) come from the environment, too. A process that crashes is started again.
+Ctrl-C hands everything over and ends it; a second one ends it at once.
+${examples(
+  ["ringfleet up", "3 workers, 2 control planes, 10 rows"],
+  ["ringfleet up --workers 10 --rows 100000", "more of it"],
+  ["ringfleet up --port 0 --dir /tmp/second", "a second fleet beside the first"],
+  ["DATABASE_URL=postgres://… REDIS_URL=redis://… ringfleet up", "on stores of your own"],
+)}`,
     )
     .action((options: UpOptions & { json?: boolean }) =>
       runCommand(options, (output) => runUp(options, output)),

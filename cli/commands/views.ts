@@ -6,18 +6,28 @@ import { askControlPlane, request } from "../api-client.js";
 import { CliError } from "../cli-error.js";
 import { controlPlaneUrls } from "../fleet-location.js";
 import { table } from "../output.js";
-import { type CommonOptions, fleetCommand, runCommand, wholeNumber } from "./common.js";
+import { type CommonOptions, examples, fleetCommand, runCommand, wholeNumber } from "./common.js";
 
 /** `ringfleet workers` */
 export function workersCommand(): Command {
-  return fleetCommand("workers", "list the workers: state, seat, rows, newest tick").action(
-    (options: CommonOptions) =>
+  return fleetCommand("workers", "list the workers: state, seat, rows, newest tick")
+    .addHelpText(
+      "after",
+      `
+States: seated (works its slice), joining (gets a seat soon), leaving (hands over), silent (no heartbeat),
+unfit (beats, but its ticks stand still), foreign (of another fleet that shares this Redis).
+${examples(
+  ["ringfleet workers", "a table"],
+  ["ringfleet workers --json | jq -r '.workers[].name'", "their names"],
+)}`,
+    )
+    .action((options: CommonOptions) =>
       runCommand(options, async (output) => {
         const answer = await askControlPlane<WorkersAnswer>(await controlPlaneUrls(options), "/v1/workers");
         output.print(answer, workersTable(answer.workers));
         return 0;
       }),
-  );
+    );
 }
 
 export function workersTable(workers: readonly WorkerSummary[]): string {
@@ -40,14 +50,21 @@ export function workersTable(workers: readonly WorkerSummary[]): string {
 
 /** `ringfleet ring` */
 export function ringCommand(): Command {
-  return fleetCommand("ring", "show the ring view in force, those to come, and the newest changes").action(
-    (options: CommonOptions) =>
+  return fleetCommand("ring", "show the ring view in force, those to come, and the newest changes")
+    .addHelpText(
+      "after",
+      examples(
+        ["ringfleet ring", "who sits where, and why the ring changed"],
+        ["ringfleet ring --json | jq .current.version", "the version in force"],
+      ),
+    )
+    .action((options: CommonOptions) =>
       runCommand(options, async (output) => {
         const answer = await askControlPlane<RingAnswer>(await controlPlaneUrls(options), "/v1/ring");
         output.print(answer, ringText(answer));
         return 0;
       }),
-  );
+    );
 }
 
 function ringText({ current, upcoming, recent }: RingAnswer): string {
@@ -96,6 +113,13 @@ interface SliceAnswer {
 export function sliceCommand(): Command {
   return fleetCommand("slice", "show every work item that a worker watches")
     .argument("<worker>", "its name")
+    .addHelpText(
+      "after",
+      examples(
+        ["ringfleet slice worker-1", "asks the worker itself"],
+        ["ringfleet slice worker-1 --json | jq -r '.ids[]'", "the ids alone"],
+      ),
+    )
     .action((name: string, options: CommonOptions) =>
       runCommand(options, async (output) => {
         const urls = await controlPlaneUrls(options);
@@ -128,6 +152,10 @@ interface OwnerAnswer {
 export function ownerCommand(): Command {
   return fleetCommand("owner", "show which worker owns a work item")
     .argument("<id>", "id of the row")
+    .addHelpText(
+      "after",
+      examples(["ringfleet owner 3f0c2a4e-…", "its slot, its seat and worker, when it was last worked"]),
+    )
     .action((id: string, options: CommonOptions) =>
       runCommand(options, async (output) => {
         const path = `/v1/items/${encodeURIComponent(id)}/owner`;
@@ -148,6 +176,13 @@ export function ownerCommand(): Command {
 export function planCommand(): Command {
   return fleetCommand("plan", "preview a scale: which worker gains and loses how many rows; nothing changes")
     .requiredOption("--workers <n>", "workers after the change", wholeNumber(0, 1000))
+    .addHelpText(
+      "after",
+      examples(
+        ["ringfleet plan --workers 5", "what `ringfleet scale 5` would move"],
+        ["ringfleet plan --workers 5 --json | jq .moved", "how many rows"],
+      ),
+    )
     .action((options: CommonOptions & { workers: number }) =>
       runCommand(options, async (output) => {
         const urls = await controlPlaneUrls(options);

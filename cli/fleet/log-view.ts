@@ -67,9 +67,14 @@ function parse(text: string): Record<string, unknown> {
   return { msg: text };
 }
 
-/** The message; a list of watched ids is shortened where it is long. */
+/** How a process ends its word on SIGTERM: true of a process alone, not of one below `up`. */
+const SIGNAL_HINT = /; once more to stop at once$/;
+
+/** The message; a list of watched ids is shortened where it is long, an error's reason added. */
 function wording(entry: Record<string, unknown>): string {
-  const message = typeof entry["msg"] === "string" ? entry["msg"] : JSON.stringify(entry);
+  const said = typeof entry["msg"] === "string" ? entry["msg"] : JSON.stringify(entry);
+  const { message: reason } = (entry["err"] ?? {}) as { message?: unknown };
+  const message = said.replace(SIGNAL_HINT, "") + (typeof reason === "string" ? `: ${reason}` : "");
   const { watching } = entry;
   if (!Array.isArray(watching) || watching.length <= WHOLE_IDS) return message;
   const ids = watching.map((id) => String(id).slice(0, 8));
