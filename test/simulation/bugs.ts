@@ -31,7 +31,6 @@ export interface Bug {
   sql: (text: string) => string;
   worker?: (parts: WorkerParts) => void;
   controlPlane?: (parts: ControlPlaneParts) => void;
-  incarnation?: (name: string) => number | undefined;
 }
 
 export const NO_BUG: Bug = { name: "none", sql: (text) => text };

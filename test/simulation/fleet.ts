@@ -208,7 +208,7 @@ export class Fleet {
       { increment: 1 + (how % 7) },
       { paused: !before.paused },
       { tickMs: [500, 1000, 2000][how % 3] ?? 1000 },
-      { maxRowsPerSecond: before.maxRowsPerSecond },
+      { maxRowsPerSecond: before.maxRowsPerSecond === 0 ? 3 : 0 },
     ];
     const body = { ...before, ...changes[how % changes.length] };
     this.#insertConfig(body, newest.version + 1, Math.ceil(earliest / stride) * stride);

@@ -143,12 +143,19 @@ export class Judge implements Witness {
     const names = new Set(seats.map((seat) => seat.worker));
     if (names.size < seats.length) this.#fail("S7", `${what}: a name sits twice`);
     for (const incarnation of dead) this.#checkEviction(what, incarnation);
-    if (seats.length === 0 && this.losesNothing) this.#checkEmptyView(what);
+    if (seats.length === 0 && this.losesNothing) this.#checkEmptyView(what, document.version);
   }
 
   /** A view without seats costs ticks: there must be nobody who could have been known to be there. */
-  #checkEmptyView(what: string): void {
+  #checkEmptyView(what: string, version: number): void {
     const now = this.#postgres?.timeline.now ?? 0;
+    const before = this.#documents.get(`ring/${version - 1}`)?.body as RingSnapshot["view"] | undefined;
+    for (const { worker, incarnation } of before?.seats ?? []) {
+      const host = [...this.#hosts].find((each) => each.incarnation === incarnation);
+      if (host?.wasUndisturbedFor(2000) && !host.leaving) {
+        this.#fail("L3", `${what} has no seats, but ${worker} sat and works`);
+      }
+    }
     if (!this.redisIsMild || now - this.redisUpSince < 4000) return;
     const waiting = [...this.#hosts].find(
       (host) => host.wasUndisturbedFor(4000) && !host.leaving && now - host.cutFromRedisAt > 4000,
@@ -226,7 +233,10 @@ export class Judge implements Witness {
 
   /** Rows that nobody worked for a tick; none where its config pauses work. */
   unworked(tick: SealedTick): string[] {
-    if (this.#config(tick)?.paused !== false || this.#ring(tick)?.view.seats.length === 0) return [];
+    const config = this.#config(tick);
+    // A bound on rows leaves rows behind, as it should; a view without seats is judged when it is published.
+    if (config === null || config.paused || config.maxRowsPerSecond > 0) return [];
+    if (this.#ring(tick)?.view.seats.length === 0) return [];
     const items = (this.#postgres?.items ?? []).filter(
       ({ bornAtMs, history }) => bornAtMs < tick.tickMs && history.length > 0,
     );

@@ -49,7 +49,7 @@ export class SimWorker {
     const db = new PostgresConnection(host, world.postgres, world.held, world.bug.sql, limits);
     while (host.incarnation === 0) {
       try {
-        host.incarnation = world.bug.incarnation?.(name) ?? (await nextIncarnation(db));
+        host.incarnation = await nextIncarnation(db);
       } catch {
         await host.sleep(500);
       }

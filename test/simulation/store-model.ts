@@ -87,9 +87,14 @@ export function statementFor(
   };
 }
 
+/** Every text that was sent to the model so far, by the store function that sends it. */
+export function statementsSeen(): { name: string; text: string }[] {
+  return [...recognised.values()].map(([name, text]) => ({ name, text }));
+}
+
 export class UnknownStatementError extends Error {}
 
-export function normalised(text: string): string {
+function normalised(text: string): string {
   return text.replace(/\s+/g, " ").trim();
 }
 

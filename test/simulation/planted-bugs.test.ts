@@ -1,0 +1,24 @@
+import { describe, expect, test } from "vitest";
+import { PLANTED_BUGS, type PlantedBug } from "./planted-bugs.js";
+import { type Outcome, simulate } from "./simulate.js";
+
+const MOST_SEEDS = 1000;
+
+/** The recorded seed first; where the product has changed since, any of the first thousand. */
+async function firstFind(bug: PlantedBug): Promise<Outcome | null> {
+  for (const seed of [bug.foundBySeed, ...Array(MOST_SEEDS).keys()]) {
+    const outcome = await simulate(seed, { bug });
+    if (outcome.violations.length > 0) return outcome;
+  }
+  return null;
+}
+
+describe("the simulation finds planted bugs", () => {
+  test.for(PLANTED_BUGS)("$name (seed $foundBySeed: $breaks)", async (bug) => {
+    const found = await firstFind(bug);
+    expect(found, `not found within ${MOST_SEEDS} seeds`).not.toBeNull();
+    // The seed is sound without the bug: what was found is the bug.
+    expect((await simulate(found?.seed ?? 0)).violations).toEqual([]);
+    expect(found?.violations.map(({ rule }) => rule)).toContain(bug.breaks);
+  });
+});
