@@ -122,17 +122,15 @@ export class ControlPlane {
     });
     const postgresOutage = new Outage("Postgres", log);
     const onPostgres = (step: () => Promise<number>) =>
-      new Loop({
-        step: async () => {
-          const pauseMs = await step();
-          postgresOutage.over();
-          return pauseMs;
-        },
-        onError: (error) => postgresOutage.failed(error),
-      });
+      new Loop({ step, onError: (error) => postgresOutage.failed(error) });
     this.#plannerLoop = onPostgres(() => planner.step());
     this.#loops = [
-      onPostgres(() => this.#newest.step()),
+      onPostgres(async () => {
+        const pauseMs = await this.#newest.step();
+        // The other loops have rounds in which they ask Postgres nothing: these prove nothing.
+        postgresOutage.over();
+        return pauseMs;
+      }),
       new Loop({ step: () => this.#observer.step(), onError: (error) => log.error(reasonOf(error)) }),
       onPostgres(() => this.#leadership.step()),
       this.#plannerLoop,

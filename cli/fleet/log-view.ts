@@ -47,7 +47,8 @@ export class LogView {
   }
 
   #paint(style: Parameters<typeof styleText>[0], text: string): string {
-    return this.#isColored ? styleText(style, text) : text;
+    // Who made this view has decided; by itself styleText would look at this process's stdout.
+    return this.#isColored ? styleText(style, text, { validateStream: false }) : text;
   }
 
   #colorOf(name: string): (typeof COLORS)[number] {

@@ -124,16 +124,15 @@ async function startFleet(surroundings: Surroundings): Promise<RunningUp> {
     for (const line of welcome(options, stores, insertedRows)) view.say(line);
   } catch (error) {
     fleet.kill();
-    await fleet.stop();
-    await control.stop();
+    await Promise.all([control.stop(), fleet.stop()]);
     clean();
     throw error;
   }
   return {
     ended,
     async stop() {
-      await control.stop();
-      await fleet.stop();
+      // At once: a scale under way is waited for by the control server, and cut short by the fleet's end.
+      await Promise.all([control.stop(), fleet.stop()]);
       await stores.stop();
       clean();
     },
