@@ -63,15 +63,24 @@ export function decideReshape(
   const successors = takeSeats(leaving, joiners, settled, nobodyStays);
   const joining = new Set([...settled, ...successors]);
   if (leaving.length === 0 && joining.size === 0) return waitFor(waits);
-  const leavingIncarnations = new Set(leaving.map((worker) => worker.incarnation));
+  const going = nobodyStays && joining.size === 0 ? whoGoesLast(leaving) : leaving;
+  const goingIncarnations = new Set(going.map((worker) => worker.incarnation));
   const members = [
-    ...seated.filter((worker) => !leavingIncarnations.has(worker.incarnation)).map(toRingMember),
+    ...seated.filter((worker) => !goingIncarnations.has(worker.incarnation)).map(toRingMember),
     ...[...joining].map((joiner) => memberOf(joiner.member)),
   ];
-  const allLeaveInOrder = leaving.every((worker) => worker.verdict === "leaving");
-  if (members.length === 0 && !allLeaveInOrder) return waitFor(waits);
-  const dead = leaving.filter((worker) => worker.verdict !== "leaving").map((worker) => worker.incarnation);
-  return { reshape: { members, dead, reason: reasonOf(leaving, joining.size) }, askAgainMs: null };
+  if (members.length === 0 && !going.every(leavesInOrder)) return waitFor(waits);
+  const dead = going.filter((worker) => !leavesInOrder(worker)).map((worker) => worker.incarnation);
+  return { reshape: { members, dead, reason: reasonOf(going, joining.size) }, askAgainMs: null };
+}
+
+function leavesInOrder(worker: SeatedWorker): boolean {
+  return worker.verdict === "leaving";
+}
+
+/** Where nobody else stays, those who leave in order first take over from those who are dead: they still work. */
+function whoGoesLast(leaving: readonly SeatedWorker[]): readonly SeatedWorker[] {
+  return leaving.every(leavesInOrder) ? leaving : leaving.filter((worker) => !leavesInOrder(worker));
 }
 
 function waitFor(waits: readonly number[]): Decision {
@@ -87,14 +96,14 @@ function settledLeavers(
 ): SeatedWorker[] {
   const since = (worker: SeatedWorker) => now - (worker.leavingSince ?? now);
   const urgent = leavers.filter((worker) => {
-    if (worker.verdict === "leaving") return false;
+    if (leavesInOrder(worker)) return false;
     if (worker.verdict !== "superseded") return true;
     const hasSuccessor = joiners.some((joiner) => joiner.member.name === worker.worker);
     const waitMs = 1500 - since(worker);
     if (!hasSuccessor && waitMs > 0) waits.push(waitMs);
     return hasSuccessor || waitMs <= 0;
   });
-  const orderly = leavers.filter((worker) => worker.verdict === "leaving");
+  const orderly = leavers.filter(leavesInOrder);
   const newestMs = Math.min(...orderly.map(since));
   const oldestMs = Math.max(...orderly.map(since));
   const quiet = newestMs >= LEAVE_SETTLE_MS || oldestMs >= 4 * LEAVE_SETTLE_MS || urgent.length > 0;
@@ -111,8 +120,10 @@ function settledJoiners(
 ): Joiner[] {
   const inRollout = (joiner: Joiner) =>
     seated.some((worker) => worker.revision !== joiner.member.heartbeat?.revision);
+  // Somebody who keeps dying is better than nobody.
+  const isPenalised = (joiner: Joiner) => joiner.removals > 0 && seated.length > 0;
   const age = (joiner: Joiner) => now - joiner.member.presentSince;
-  const plain = joiners.filter((joiner) => joiner.removals === 0 && !inRollout(joiner));
+  const plain = joiners.filter((joiner) => !isPenalised(joiner) && !inRollout(joiner));
   const newestMs = Math.min(...plain.map(age));
   const oldestMs = Math.max(...plain.map(age));
   const quiet = newestMs >= settings.joinSettleMs || oldestMs >= MAX_JOIN_SETTLES * settings.joinSettleMs;
@@ -120,10 +131,9 @@ function settledJoiners(
   const settled = quiet ? [...plain] : [];
   for (const joiner of joiners) {
     if (plain.includes(joiner)) continue;
-    const penaltyMs =
-      joiner.removals === 0
-        ? 0
-        : Math.min(MAX_PENALTY_MS, Math.max(1000, settings.joinSettleMs) * 2 ** joiner.removals);
+    const penaltyMs = isPenalised(joiner)
+      ? Math.min(MAX_PENALTY_MS, Math.max(1000, settings.joinSettleMs) * 2 ** joiner.removals)
+      : 0;
     const rolloutMs = inRollout(joiner) ? settings.replaceSettleMs : 0;
     const waitMs = Math.max(penaltyMs, rolloutMs) - age(joiner);
     if (waitMs <= 0) settled.push(joiner);
