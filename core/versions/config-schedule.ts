@@ -1,0 +1,70 @@
+/** What the rules need of a config version, highest first or in any order. Times: the database's epoch ms. */
+export interface ScheduledConfig {
+  version: number;
+  activatesAtMs: number;
+  tickMs: number;
+}
+
+/** In this time an announcement reaches every worker, or its poll does. */
+export const LEAD_MS = 250;
+
+export type Placement =
+  | { kind: "at"; activatesAtMs: number }
+  | { kind: "too_soon"; earliestMs: number }
+  | { kind: "pending"; version: number };
+
+export interface PlacementRequest {
+  versions: readonly ScheduledConfig[];
+  nowMs: number;
+  /** Null: as soon as every worker can know. */
+  wantedMs: number | null;
+  /** Whether pending versions that would never rule any more are given up. */
+  replace: boolean;
+}
+
+/** The version that rules at `atMs`: the highest that is active by then. */
+export function rulingAt<V extends ScheduledConfig>(versions: readonly V[], atMs: number): V | null {
+  let ruling: V | null = null;
+  for (const each of versions) {
+    if (each.activatesAtMs <= atMs && each.version > (ruling?.version ?? 0)) ruling = each;
+  }
+  return ruling;
+}
+
+/** Versions still to come, soonest first; those that a higher version with an earlier activation shadows never come. */
+export function pendingConfigs<V extends ScheduledConfig>(versions: readonly V[], nowMs: number): V[] {
+  return versions
+    .filter((each) => each.activatesAtMs > nowMs && rulingAt(versions, each.activatesAtMs) === each)
+    .sort((a, b) => a.activatesAtMs - b.activatesAtMs);
+}
+
+/** When a new config activates: on the grid in force by then, never sooner than the lead time, never unseen ahead of a pending one. */
+export function placeConfig({ versions, nowMs, wantedMs, replace }: PlacementRequest): Placement {
+  const earliestMs = roundUpToGrid(versions, nowMs + LEAD_MS);
+  if (wantedMs !== null && wantedMs < nowMs + LEAD_MS) return { kind: "too_soon", earliestMs };
+  const activatesAtMs = wantedMs === null ? earliestMs : roundUpToGrid(versions, wantedMs);
+  if (!replace) {
+    const ahead = pendingConfigs(versions, nowMs).find((each) => each.activatesAtMs >= activatesAtMs);
+    if (ahead !== undefined) return { kind: "pending", version: ahead.version };
+  }
+  return { kind: "at", activatesAtMs };
+}
+
+/** A later grid may begin before the boundary that the earlier one gives: then its own boundaries count. */
+function roundUpToGrid(versions: readonly ScheduledConfig[], atMs: number): number {
+  let roundedMs = atMs;
+  for (let round = 0; round <= versions.length; round += 1) {
+    const ruling = rulingAt(versions, roundedMs);
+    if (ruling === null) return roundedMs;
+    const boundaryMs = Math.ceil(roundedMs / ruling.tickMs) * ruling.tickMs;
+    const atBoundary = rulingAt(versions, boundaryMs);
+    if (boundaryMs === roundedMs || atBoundary === ruling) return boundaryMs;
+    // Never beyond the activation of the next grid: it may have an earlier boundary.
+    roundedMs = Math.min(
+      ...versions
+        .filter((each) => each.version > ruling.version && each.activatesAtMs > roundedMs)
+        .map((each) => each.activatesAtMs),
+    );
+  }
+  return roundedMs;
+}
