@@ -24,7 +24,8 @@ export function splitAcquired(
   previous: RingSnapshot | null,
   incarnation: number,
 ): Acquisition {
-  if (previous === null || previous.version === current.ring.version) {
+  // By digest, not by number: a database that lost its newest views gives their numbers out again.
+  if (previous === null || previous.digest === current.ring.digest) {
     return { waiting: [], free: [...current.slots] };
   }
   const dead = new Set(current.ring.view.dead);

@@ -1,5 +1,7 @@
 /** More failing rows than this are reported, but no longer told apart: their chunks are bisected every tick. */
 const MAX_TOLD_APART = 1000;
+/** Each try is a statement of its own: more of them in one tick would take its time from the other rows. */
+const MAX_TRIES_AT_ONCE = 20;
 
 /** Rows whose write raises (a CHECK, a trigger): left out of their chunks and tried alone now and then. */
 export class FailingRows {
@@ -24,10 +26,12 @@ export class FailingRows {
     for (const [id, row] of this.#rows) if (!slots.has(row.slot)) this.#rows.delete(id);
   }
 
-  /** Rows that are due for another try, each by itself. */
+  /** Rows that are due for another try, each by itself: up to 20, the longest due first. */
   due(now: number): { id: string; slot: number }[] {
     return [...this.#rows]
       .filter(([, row]) => row.retryAt <= now)
+      .sort(([, a], [, b]) => a.retryAt - b.retryAt)
+      .slice(0, MAX_TRIES_AT_ONCE)
       .map(([id, row]) => ({ id, slot: row.slot }));
   }
 
