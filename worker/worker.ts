@@ -123,6 +123,8 @@ export class Worker {
       },
       onError: (error) => redisOutage.failed(error),
     });
+    // Silence counts from when the leader sees Redis again: no backoff of ours may stand in the way.
+    this.#redis.on("ready", () => this.#beatLoop.wake());
     const quiet = (error: unknown) => log.debug(reasonOf(error));
     this.#sideLoops = [
       new Loop({ step: () => hints.step(), onError: quiet }),

@@ -1,4 +1,4 @@
-import { PLANTED_BUGS } from "./planted-bugs.js";
+import { PLANTED_BUGS, type PlantedBug } from "./planted-bugs.js";
 import { describeFailure, shrink } from "./shrink.js";
 import { type Outcome, simulate } from "./simulate.js";
 
@@ -44,15 +44,18 @@ async function replay(seed: number): Promise<number> {
   return 1;
 }
 
+async function isFoundBy(bug: PlantedBug, seed: number): Promise<boolean> {
+  const { violations } = await simulate(seed, { bug });
+  return violations.some(({ rule }) => rule === bug.breaks);
+}
+
 async function findPlanted(): Promise<number> {
   let missed = 0;
   for (const bug of PLANTED_BUGS) {
     let seed = 1;
-    let outcome = await simulate(seed, { bug });
-    while (outcome.violations.length === 0 && seed < 1000) outcome = await simulate(++seed, { bug });
-    const [violation] = outcome.violations;
-    if (violation === undefined) missed += 1;
-    console.log(`${bug.name}: ${violation === undefined ? "not found" : `seed ${seed}, ${violation.rule}`}`);
+    while (seed <= 1000 && !(await isFoundBy(bug, seed))) seed += 1;
+    if (seed > 1000) missed += 1;
+    console.log(`${bug.name}: ${seed > 1000 ? "not found" : `seed ${seed}, ${bug.breaks}`}`);
   }
   return missed;
 }

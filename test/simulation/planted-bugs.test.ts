@@ -8,7 +8,7 @@ const MOST_SEEDS = 1000;
 async function firstFind(bug: PlantedBug): Promise<Outcome | null> {
   for (const seed of [bug.foundBySeed, ...Array(MOST_SEEDS).keys()]) {
     const outcome = await simulate(seed, { bug });
-    if (outcome.violations.length > 0) return outcome;
+    if (outcome.violations.some(({ rule }) => rule === bug.breaks)) return outcome;
   }
   return null;
 }
@@ -19,6 +19,5 @@ describe("the simulation finds planted bugs", () => {
     expect(found, `not found within ${MOST_SEEDS} seeds`).not.toBeNull();
     // The seed is sound without the bug: what was found is the bug.
     expect((await simulate(found?.seed ?? 0)).violations).toEqual([]);
-    expect(found?.violations.map(({ rule }) => rule)).toContain(bug.breaks);
   });
 });

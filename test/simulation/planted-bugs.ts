@@ -149,12 +149,6 @@ export const PLANTED_BUGS: readonly PlantedBug[] = [
     breaks: "S6",
   },
   {
-    name: "publish doesn't hold the lease while it commits",
-    sql: inPublish((text) => text.replace("FOR SHARE", "")),
-    foundBySeed: 849,
-    breaks: "S6",
-  },
-  {
     name: "publish builds on a stale view",
     sql: inPublish((text) =>
       text

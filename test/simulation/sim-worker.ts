@@ -123,6 +123,7 @@ export class SimWorker {
       () => hints.step(),
       () => undefined,
     );
+    redis.on("ready", () => beatLoop.wake());
     this.#stop = async () => {
       log.info("SIGTERM or superseded: leaving");
       drain.begin(this.#progress?.seated === true);
