@@ -50,7 +50,10 @@ describe("an owner's end", () => {
     await session.connect();
     owner.kill("SIGKILL");
     await waitUntilGone([stores.postgres.pid, stores.redis.pid], 5_000);
-    await waitUntilGone(await findProcesses("ringfleet-watchdog"), 5_000);
+    // Their own watchdogs only: other runs side by side have theirs.
+    for (const { pid } of [stores.postgres, stores.redis]) {
+      await waitUntilGone(await findProcesses(`ringfleet-watchdog ${pid} `), 5_000);
+    }
     expect(await findProcesses(stores.postgres.dataPlace)).toEqual([]);
     // A fast stop, not a crash: Postgres removed its lock file.
     await expect(lstat(join(stores.postgres.dataPlace, "postmaster.pid"))).rejects.toThrow("ENOENT");
