@@ -9,6 +9,8 @@ interface Request {
   method?: string;
   body?: unknown;
   token?: string;
+  /** The version that the change was made on. */
+  ifMatch?: number;
   timeoutMs?: number;
 }
 
@@ -22,6 +24,7 @@ export async function request<T>(url: string, options: Request = {}): Promise<T>
       headers: {
         accept: "application/json",
         ...(options.body === undefined ? {} : { "content-type": "application/json" }),
+        ...(options.ifMatch === undefined ? {} : { "if-match": `"${options.ifMatch}"` }),
         ...(options.token === undefined ? {} : { authorization: `Bearer ${options.token}` }),
       },
       ...(options.body === undefined ? {} : { body: JSON.stringify(options.body) }),

@@ -4,6 +4,7 @@ import { join } from "node:path";
 import { Command, CommanderError } from "commander";
 import { projectRoot } from "../core/project-root.js";
 import { EXIT } from "./cli-error.js";
+import { configCommands } from "./commands/config/config.js";
 import { configDefaultCommand, migrateCommand, rowsCommand } from "./commands/database.js";
 import { scaleCommand } from "./commands/scale.js";
 import { statusCommand } from "./commands/status.js";
@@ -29,7 +30,12 @@ const program = new Command("ringfleet")
   .addCommand(rowsCommand())
   .addCommand(planCommand())
   .addCommand(migrateCommand())
-  .addCommand(new Command("config").summary("the fleet's config").addCommand(configDefaultCommand()))
+  .addCommand(
+    configCommands().reduce(
+      (config, command) => config.addCommand(command),
+      new Command("config").summary("the fleet's config").addCommand(configDefaultCommand()),
+    ),
+  )
   .addHelpText(
     "after",
     `

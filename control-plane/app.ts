@@ -8,7 +8,9 @@ import { Database } from "../core/postgres/database.js";
 import { registerPoolMetrics } from "../core/postgres/pool-metrics.js";
 import { fleetId, nextIncarnation } from "../core/postgres/schema.js";
 import type { ControlPlaneSettings } from "../core/settings/settings.js";
+import { notReady } from "./api/not-ready.js";
 import { apiRouter } from "./api/router.js";
+import { configRouter } from "./config/config-router.js";
 import { ControlPlane } from "./control-plane.js";
 
 /** A loop that makes no round for this long is stuck. */
@@ -27,8 +29,10 @@ export async function startControlPlane(settings: ControlPlaneSettings, log: Log
     ready: () => (plane === null ? [obstacle ?? "Postgres"] : plane.missing()),
     registry,
   });
+  const joined = (): ControlPlane => plane ?? notReady();
+  const config = configRouter(() => joined().config, settings.apiToken);
   const http = await listen(
-    createApp([health, apiRouter(() => plane?.api ?? null)], log),
+    createApp([health, apiRouter(() => plane?.api ?? null), config], log),
     settings.host,
     settings.port,
   );

@@ -8,7 +8,9 @@ import { connectRedis } from "../core/redis/connection.js";
 import { HintSubscriber } from "../core/redis/hint-subscriber.js";
 import { redisKeys } from "../core/redis/keys.js";
 import type { ControlPlaneSettings } from "../core/settings/settings.js";
+import { recordFirstTicks } from "../core/versions/config-store.js";
 import type { ApiOptions } from "./api/router.js";
+import { ConfigService } from "./config/config-service.js";
 import { Housekeeping } from "./housekeeping/housekeeping.js";
 import { Leadership } from "./leadership/leadership.js";
 import { Observer } from "./membership/observer.js";
@@ -30,6 +32,9 @@ export interface ControlPlaneOptions {
   log: Logger;
 }
 
+/** Ticks are kept for an hour: which one a config ruled first is written down long before. */
+const FIRST_TICKS_MS = 60_000;
+
 /** One replica of the control plane: leadership → membership → planner → publish. */
 export class ControlPlane {
   readonly #options: ControlPlaneOptions;
@@ -40,6 +45,8 @@ export class ControlPlane {
   readonly #newest: NewestVersions;
   readonly #slotRows: SlotRowsCache;
   readonly #metrics: PlannerMetrics;
+  /** Changes and history of configs: what every replica serves. */
+  readonly config: ConfigService;
   readonly #plannerLoop: Loop;
   readonly #loops: Loop[];
 
@@ -57,6 +64,7 @@ export class ControlPlane {
     this.#redis.on("ready", () => redisOutage.over());
     this.#subscriberRedis = connectRedis(redisOptions);
     this.#newest = new NewestVersions(db);
+    this.config = new ConfigService({ db, redis: this.#redis, keys, fleet, log });
     this.#metrics = new PlannerMetrics(registry);
     this.#slotRows = new SlotRowsCache(db, monotonicNow, registry);
     const seated = () => (this.#newest.ring?.snapshot.view.seats ?? []).map((seat) => seat.incarnation);
@@ -136,6 +144,10 @@ export class ControlPlane {
       this.#plannerLoop,
       onPostgres(() => this.#slotRows.step()),
       onPostgres(() => housekeeping.step()),
+      onPostgres(async () => {
+        await recordFirstTicks(db);
+        return FIRST_TICKS_MS;
+      }),
       new Loop({ step: () => hints.step(), onError: (error) => log.debug(reasonOf(error)) }),
     ];
   }

@@ -7,6 +7,7 @@ import type { Observer } from "../membership/observer.js";
 import type { SlotRowsCache } from "../planner/slot-rows-cache.js";
 import type { NewestVersions } from "../publish/newest-versions.js";
 import { readItem } from "./item-store.js";
+import { notReady } from "./not-ready.js";
 import { previewRequestSchema, previewRing } from "./preview.js";
 import { ringAnswer } from "./ring-route.js";
 import { workAnswer, workersAnswer } from "./workers-route.js";
@@ -28,12 +29,7 @@ export function apiRouter(api: () => ApiOptions | null): Router {
   const ready = (): ApiOptions => {
     const options = api();
     if (options !== null) return options;
-    throw new Problem({
-      status: 503,
-      code: "not_ready",
-      title: "Unavailable",
-      detail: "this replica still waits for Postgres or its schema: see /readyz",
-    });
+    return notReady();
   };
 
   router.get("/v1/workers", (_request, response) => {

@@ -69,6 +69,15 @@ export const SETTINGS = {
     optional: true,
     secret: true,
   },
+  allowAnonymousWrites: {
+    name: "ALLOW_ANONYMOUS_WRITES",
+    description:
+      "Lets a control plane listen beyond loopback without API_TOKEN: whoever reaches it may change it.",
+    processes: CONTROL_PLANE,
+    unit: "choice",
+    ...oneOf(["true", "false"]),
+    default: "false",
+  },
   heartbeatMs: {
     name: "HEARTBEAT_MS",
     description: "Time between two heartbeats of a worker; the same in every process of a fleet.",

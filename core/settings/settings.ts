@@ -7,7 +7,9 @@ export type WorkerSettings = SettingsOf<"worker">;
 
 /** Settings of a control-plane replica, frozen. Throws SettingsError. */
 export function parseControlPlaneSettings(env: Environment, readFile?: ReadFile): ControlPlaneSettings {
-  return parseSettings("control-plane", env, readFile, checkDeadAfter);
+  return parseSettings("control-plane", env, readFile, (settings) => {
+    return checkDeadAfter(settings) ?? checkAnonymousWrites(settings);
+  });
 }
 
 /** Settings of a worker, frozen. Throws SettingsError. */
@@ -49,5 +51,19 @@ function checkDeadAfter(settings: Partial<ControlPlaneSettings>): SettingProblem
     name: "DEAD_AFTER_MS",
     value: String(deadAfterMs),
     allowed: `must be at least 3 × HEARTBEAT_MS (${leastMs})`,
+  };
+}
+
+const LOOPBACK = /^(localhost|127\.\d+\.\d+\.\d+|::1)$/i;
+
+/** Who reaches the API without a token may change the fleet: beyond this machine somebody has to want that. */
+function checkAnonymousWrites(settings: Partial<ControlPlaneSettings>): SettingProblem | null {
+  const { host, apiToken, allowAnonymousWrites } = settings;
+  if (host === undefined || apiToken !== null || allowAnonymousWrites !== "false") return null;
+  if (LOOPBACK.test(host)) return null;
+  return {
+    name: "API_TOKEN",
+    value: null,
+    allowed: `must be set where HOST (${host}) is more than loopback, or ALLOW_ANONYMOUS_WRITES be true`,
   };
 }

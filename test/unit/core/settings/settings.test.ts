@@ -55,6 +55,7 @@ describe("defaults", () => {
       redisUrl: STORES.REDIS_URL,
       host: "127.0.0.1",
       port: 8080,
+      allowAnonymousWrites: "false",
       apiToken: null,
       heartbeatMs: 500,
       redisKeyPrefix: "",

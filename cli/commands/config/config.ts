@@ -1,0 +1,192 @@
+import { readFileSync } from "node:fs";
+import type { Command } from "commander";
+import { askControlPlane } from "../../api-client.js";
+import { CliError, EXIT } from "../../cli-error.js";
+import { readEnvironment } from "../../environment.js";
+import { controlPlaneUrls, findRunningUp } from "../../fleet-location.js";
+import { type Output, table } from "../../output.js";
+import { type CommonOptions, examples, fleetCommand, runCommand, wholeNumber } from "../common.js";
+import { activationTime, applyAssignments, configDifferences } from "./assignments.js";
+
+interface Entry {
+  version: number;
+  activatesAt: string;
+  createdAt: string;
+  createdBy: string;
+  reason: string;
+  config: Record<string, unknown>;
+}
+
+interface ConfigAnswer {
+  highest: number;
+  current: Entry | null;
+  upcoming: Entry[];
+}
+
+interface HistoryAnswer {
+  versions: (Entry & { firstTick: string | null })[];
+}
+
+interface SetOptions extends CommonOptions {
+  at?: string;
+  file?: string;
+  replace?: boolean;
+  reason?: string;
+}
+
+const VERSION = wholeNumber(1, Number.MAX_SAFE_INTEGER);
+
+/** `config get|set|history|diff|rollback|cancel`. */
+export function configCommands(): Command[] {
+  return [getCommand(), setCommand(), historyCommand(), diffCommand(), rollbackCommand(), cancelCommand()];
+}
+
+function getCommand(): Command {
+  return fleetCommand("get", "the config in force, and what is to come").action((options: CommonOptions) =>
+    runCommand(options, async (output) => {
+      const answer = await ask<ConfigAnswer>(options, "/v1/config");
+      const entries = [...(answer.current === null ? [] : [answer.current]), ...answer.upcoming];
+      const lines = entries.map(
+        (entry, index) =>
+          `config ${entry.version} ${index === 0 && answer.current !== null ? "since" : "from"} ${entry.activatesAt}\n` +
+          JSON.stringify(entry.config, null, 2),
+      );
+      output.print(answer, lines.join("\n") || "no config yet: `ringfleet config default` makes one");
+      return EXIT.ok;
+    }),
+  );
+}
+
+function setCommand(): Command {
+  return withScheduling(fleetCommand("set", "change the config for all workers, at one tick"))
+    .argument("[assignments...]", "key=value; custom.name=value for your own")
+    .option("--file <path>", "a whole config as JSON; - reads stdin")
+    .addHelpText(
+      "after",
+      examples(
+        ["ringfleet config set increment=2 --at +5s", "in 5 s, at the same tick everywhere"],
+        ["ringfleet config set --file config.json", "a whole config, as soon as all can know it"],
+      ),
+    )
+    .action((assignments: string[], options: SetOptions) =>
+      runCommand(options, async (output) => {
+        const answer = await ask<ConfigAnswer>(options, "/v1/config");
+        const newest = answer.upcoming.at(-1) ?? answer.current;
+        const base = options.file === undefined ? (newest?.config ?? {}) : readConfig(options.file);
+        if (options.file === undefined && assignments.length === 0) {
+          throw new CliError("usage", "say what to set: key=value, or --file", EXIT.usage);
+        }
+        return put(options, output, applyAssignments(base, assignments), answer.highest);
+      }),
+    );
+}
+
+function rollbackCommand(): Command {
+  return withScheduling(fleetCommand("rollback", "a new version with an old one's content"))
+    .argument("<version>", "whose content", VERSION)
+    .action((version: number, options: SetOptions) =>
+      runCommand(options, async (output) => {
+        const { highest } = await ask<ConfigAnswer>(options, "/v1/config");
+        const { config } = await entryOf(options, version);
+        return put({ reason: `rollback to ${version}`, ...options }, output, config, highest);
+      }),
+    );
+}
+
+function historyCommand(): Command {
+  return fleetCommand("history", "every version: who, when, why, and the first tick that it ruled").action(
+    (options: CommonOptions) =>
+      runCommand(options, async (output) => {
+        const answer = await ask<HistoryAnswer>(options, "/v1/config/history");
+        const rows = answer.versions.map((each) => [
+          String(each.version),
+          each.activatesAt,
+          each.firstTick,
+          each.createdBy,
+          each.reason,
+        ]);
+        output.print(answer, table(["VERSION", "ACTIVATES", "FIRST TICK", "BY", "REASON"], rows));
+        return EXIT.ok;
+      }),
+  );
+}
+
+function diffCommand(): Command {
+  return fleetCommand("diff", "what differs between two versions")
+    .argument("<from>", "a version", VERSION)
+    .argument("<to>", "another version", VERSION)
+    .action((from: number, to: number, options: CommonOptions) =>
+      runCommand(options, async (output) => {
+        const before = await entryOf(options, from);
+        const after = await entryOf(options, to);
+        const differences = configDifferences(before.config, after.config);
+        const lines = differences.map((each) => `${each.path}: ${each.before ?? "–"} → ${each.after ?? "–"}`);
+        output.print({ from, to, differences }, lines.join("\n") || "no difference");
+        return EXIT.ok;
+      }),
+    );
+}
+
+function cancelCommand(): Command {
+  return fleetCommand("cancel", "take back a version that is not yet active")
+    .argument("<version>", "the pending version", VERSION)
+    .action((version: number, options: CommonOptions) =>
+      runCommand(options, async (output) => {
+        const entry = await ask<Entry>(options, `/v1/config/${version}`, { method: "DELETE" });
+        output.print(entry, `version ${version} will not rule: config ${entry.version} takes its place`);
+        return EXIT.ok;
+      }),
+    );
+}
+
+function withScheduling(command: Command): Command {
+  return command
+    .option("--at <time>", "when: +5s, +2m, +1h, or an ISO time (default: as soon as every worker can know)")
+    .option("--replace", "also ahead of a pending version, which then never rules")
+    .option("--reason <text>", "why, for the history");
+}
+
+async function put(options: SetOptions, output: Output, config: unknown, highest: number): Promise<number> {
+  const activatesAt = options.at === undefined ? undefined : activationTime(options.at, Date.now());
+  const entry = await ask<Entry>(options, "/v1/config", {
+    method: "PUT",
+    ifMatch: highest,
+    body: {
+      config,
+      ...(activatesAt === undefined ? {} : { activatesAt }),
+      ...(options.replace === true ? { replace: true } : {}),
+      ...(options.reason === undefined ? {} : { reason: options.reason }),
+      by: `${process.env["USER"] ?? "somebody"} (cli)`.slice(0, 100),
+    },
+  });
+  output.print(entry, `config ${entry.version} rules from the first tick at or after ${entry.activatesAt}`);
+  return EXIT.ok;
+}
+
+async function entryOf(options: CommonOptions, version: number): Promise<Entry> {
+  const { versions } = await ask<HistoryAnswer>(options, "/v1/config/history");
+  const entry = versions.find((each) => each.version === version);
+  if (entry !== undefined) return entry;
+  throw new CliError("config_not_found", `there is no config version ${version} in the history`);
+}
+
+/** The token: API_TOKEN, else that of the running `up`. */
+async function ask<T>(
+  options: CommonOptions,
+  path: string,
+  request: { method?: string; body?: unknown; ifMatch?: number } = {},
+): Promise<T> {
+  const token = readEnvironment("apiToken", process.env) ?? (await findRunningUp(options))?.token;
+  const urls = await controlPlaneUrls(options);
+  return askControlPlane<T>(urls, path, { ...request, ...(token === undefined ? {} : { token }) });
+}
+
+function readConfig(path: string): Record<string, unknown> {
+  try {
+    const config: unknown = JSON.parse(readFileSync(path === "-" ? 0 : path, "utf8"));
+    if (config !== null && typeof config === "object") return config as Record<string, unknown>;
+  } catch (error) {
+    throw new CliError("bad_config", `${path}: ${(error as Error).message}`, EXIT.usage, { cause: error });
+  }
+  throw new CliError("bad_config", `${path}: must hold one JSON object`, EXIT.usage);
+}
