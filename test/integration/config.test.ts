@@ -1,0 +1,77 @@
+import { afterAll, beforeAll, expect, test } from "vitest";
+import { expectNothingLost, expectSafe, withFleet } from "../harness/fleet-test.js";
+import { startTestStores, type TestStores } from "../harness/stores.js";
+
+const TOKEN = "a-token-for-tests";
+let stores: TestStores;
+
+beforeAll(async () => {
+  stores = await startTestStores();
+});
+afterAll(() => stores.close());
+
+const CONFIG = { tickMs: 1000, increment: 2, paused: false, maxRowsPerSecond: 0, custom: {} };
+
+test("a config rules from the first tick at or after its time; refusals say what is possible", async () => {
+  await withFleet(stores, { rows: 60, env: { API_TOKEN: TOKEN } }, async ({ fleet, nextTick, judge }) => {
+    const base = await fleet.controlPlane("control-1").url();
+    fleet.workers(3);
+    const send = async (method: string, path: string, body?: unknown, headers: object = {}) => {
+      const response = await fetch(new URL(path, base), {
+        method,
+        headers: { "content-type": "application/json", authorization: `Bearer ${TOKEN}`, ...headers },
+        ...(body === undefined ? {} : { body: typeof body === "string" ? body : JSON.stringify(body) }),
+      });
+      return { status: response.status, body: (await response.json()) as Record<string, unknown> };
+    };
+    await expect
+      .poll(
+        async () =>
+          (await fleet.client.query("SELECT FROM work_items WHERE lasttick = '-infinity'")).rowCount,
+        { timeout: 20_000 },
+      )
+      .toBe(0);
+    const from = await nextTick();
+
+    const anonymous = await send("PUT", "/v1/config", { config: CONFIG }, { authorization: "Bearer no" });
+    expect(anonymous).toMatchObject({ status: 401, body: { code: "token_required" } });
+    const past = await send("PUT", "/v1/config", { config: CONFIG, activatesAt: "2020-01-01T00:00:00Z" });
+    expect(past).toMatchObject({ status: 422, body: { code: "activation_too_soon" } });
+    expect(Date.parse(String(past.body["earliest"]))).toBeGreaterThan(Date.now() - 1000);
+    const unknown = await send("PUT", "/v1/config", { config: { ...CONFIG, more: 1 } });
+    expect(unknown).toMatchObject({ status: 422, body: { code: "invalid_config" } });
+    expect(await send("PUT", "/v1/config", '{"config": NaN}')).toMatchObject({ status: 400 });
+    expect(await send("PUT", "/v1/config", `"${"x".repeat(2e6)}"`)).toMatchObject({ status: 413 });
+
+    const activatesAt = new Date(Date.now() + 2500).toISOString();
+    const two = await Promise.all(
+      [1, 2].map(() => send("PUT", "/v1/config", { config: CONFIG, activatesAt }, { "if-match": '"1"' })),
+    );
+    expect(two.map(({ status }) => status).sort()).toEqual([200, 412]);
+    const ahead = await send("PUT", "/v1/config", { config: CONFIG });
+    expect(ahead).toMatchObject({ status: 409, body: { code: "config_pending", pending: 2 } });
+
+    const entry = two.find(({ status }) => status === 200)?.body;
+    const firstTick = async () => {
+      const { body } = await send("GET", "/v1/config/history");
+      return (body["versions"] as { version: number; firstTick: string | null }[])[0];
+    };
+    await expect
+      .poll(firstTick, { timeout: 10_000 })
+      .toMatchObject({ version: 2, firstTick: entry?.["activatesAt"] });
+
+    const inAMinute = new Date(Date.now() + 60_000).toISOString();
+    await send("PUT", "/v1/config", { config: { ...CONFIG, increment: 9 }, activatesAt: inAMinute });
+    expect(await send("DELETE", "/v1/config/3")).toMatchObject({
+      status: 200,
+      body: { version: 4, config: { increment: 2 }, reason: "cancels version 3" },
+    });
+    expect(await send("DELETE", "/v1/config/1")).toMatchObject({ status: 409 });
+    expect(await send("DELETE", "/v1/config/77")).toMatchObject({ status: 404 });
+    const settled = (await fleet.newestTick()) + 2000;
+    await expect.poll(() => fleet.newestTick(), { timeout: 10_000 }).toBeGreaterThan(settled);
+    const report = await judge(from);
+    expectSafe(report);
+    expectNothingLost(report);
+  });
+}, 90_000);
