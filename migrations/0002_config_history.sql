@@ -5,9 +5,3 @@ CREATE TABLE config_first_ticks (
   version bigint PRIMARY KEY,
   tick timestamptz NOT NULL
 );
-
--- Ids of webhook messages that were taken: a replay is answered and ignored. Old ones are deleted.
-CREATE TABLE webhook_messages (
-  id text PRIMARY KEY,
-  received_at timestamptz NOT NULL DEFAULT clock_timestamp()
-);

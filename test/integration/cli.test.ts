@@ -3,6 +3,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import pg from "pg";
 import { afterAll, beforeAll, expect, test } from "vitest";
+import { knownMigrations } from "../../core/postgres/schema.js";
 import { startTestStores, type TestStores } from "../harness/stores.js";
 import { runCli } from "../harness/up.js";
 
@@ -68,12 +69,13 @@ test("a newer schema is refused with both versions, exit 3, by migrate and by up
   await client.connect();
   await client.query("INSERT INTO schema_migrations (name, run_on) VALUES ('9999_later', now())");
   await client.end();
+  const newest = knownMigrations().at(-1);
   for (const args of [["migrate"], ["up", "--port", "0", "--dir", join(folder, "newer")]]) {
     // Of `up`, the last line: before it, its processes may have said something.
     const { code, stdout } = await runCli([...args, "--json"], env);
     expect(code, stdout).toBe(3);
     expect(JSON.parse(stdout.trimEnd().split("\n").at(-1) ?? "")).toMatchObject({
-      error: { code: "unknown_schema", message: expect.stringMatching(/9999_later.*0001_initial/) },
+      error: { code: "unknown_schema", message: expect.stringMatching(new RegExp(`9999_later.*${newest}`)) },
     });
   }
 });
