@@ -147,7 +147,10 @@ async function startFleet(surroundings: Surroundings): Promise<RunningUp> {
 /** What every process of this fleet is started with. */
 function processEnvironment(env: Environment, stores: LocalStores, token: string): NodeJS.ProcessEnv {
   const logLevel = env["LOG_LEVEL"] ?? "";
+  const setsJoinSettle = Boolean(env["JOIN_SETTLE_MS"] || env["JOIN_SETTLE_MS_FILE"]);
   return withSettings(env, {
+    // All start at the same moment on the same machine: half a second gathers them.
+    ...(setsJoinSettle ? {} : { JOIN_SETTLE_MS: "500" }),
     DATABASE_URL: stores.databaseUrl,
     REDIS_URL: stores.redisUrl,
     API_TOKEN: readEnvironment("apiToken", env) ?? token,

@@ -16,6 +16,8 @@ import type { TickMetrics } from "./tick-metrics.js";
 const EXTRA_LAG_MS = 500;
 /** How often a worker looks for its first config, its first ring view, or a clock that catches up. */
 const IDLE_MS = 250;
+/** Long ticks are waited for in steps: liveness sees the loop, and a new config or a stepped clock is noticed. */
+const LOOK_MS = 1000;
 
 export interface TickSession extends Queryable {
   setStatementTimeout(ms: number): Promise<void>;
@@ -84,7 +86,7 @@ export class Ticker {
     const behindMs = (opened.newest?.tickMs ?? 0) - opened.databaseNowMs;
     if (behindMs > 0) return Math.min(IDLE_MS, behindMs);
     const nextMs = opened.nextTickMs ?? opened.databaseNowMs + IDLE_MS;
-    return Math.max(1, this.#options.clock.msUntil(nextMs));
+    return Math.min(LOOK_MS, Math.max(1, this.#options.clock.msUntil(nextMs)));
   }
 
   #idle(opened: OpenedTick): number {

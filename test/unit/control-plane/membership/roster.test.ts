@@ -88,11 +88,16 @@ describe("newcomers, for whom the last leavers wait", () => {
     expect(hasAny([sampleBeat()])).toBe(true);
   });
 
-  test("are neither seated nor leaving nor silent", () => {
+  test("are neither seated nor leaving nor silent nor superseded", () => {
     expect(hasAny([])).toBe(false);
     expect(hasAny([sampleBeat()], 0, new Set([1]))).toBe(false);
     expect(hasAny([sampleBeat({ state: "leaving" })])).toBe(false);
     expect(hasAny([sampleBeat()], 1500)).toBe(false);
+    const superseded = [
+      sampleBeat({ name: "a" }),
+      sampleBeat({ name: "a", incarnation: 2, state: "leaving" }),
+    ];
+    expect(hasAny(superseded)).toBe(false);
   });
 });
 

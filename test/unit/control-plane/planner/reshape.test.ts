@@ -98,6 +98,12 @@ describe("a rollout", () => {
     expect(membersOf(decide(seated, [newer(4, 60), newer(5, 50), newer(6, 40)], 150))).toEqual([3, 5, 6]);
   });
 
+  test("gives a leaver's seat to a newcomer that has waited long enough before one that hasn't", () => {
+    const seated = [sits(1, "leaving"), sits(2), sits(3, "live", { revision: "r2" })];
+    const joiners = [newer(4, 0), newer(5, 25_000)];
+    expect(membersOf(decide(seated, joiners, 30_000))).toEqual([2, 3, 4]);
+  });
+
   test("is over once all seated have the newcomer's revision", () => {
     const seated = [sits(1, "live", { revision: "r2" })];
     expect(membersOf(decide(seated, [newer(2, 0)], 1000))).toEqual([1, 2]);

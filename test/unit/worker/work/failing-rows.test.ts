@@ -37,7 +37,8 @@ describe("failing rows", () => {
     expect(rows.add("one-more", 1, "bad", 0)).toBe(true);
     expect(rows.add("one-more", 1, "bad", 0)).toBe(true);
     expect(rows.size).toBe(1000);
-    expect(rows.add("row-7", 7, "bad", 0)).toBe(false);
+    expect(rows.add("row-7", 7, "bad", 500)).toBe(false);
+    expect(rows.due(RETRY_MS).map(({ id }) => id)).not.toContain("row-7");
   });
 
   test("are tried again a few at a time, each in its turn: they mustn't use up a tick", () => {
