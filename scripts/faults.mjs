@@ -34,6 +34,8 @@ than the owner under the sealed view, and none under another than the sealed con
 ${rows.map(({ fault, figure }) => `| ${fault} | ${figure} |`).join("\n")}
 
 ${ok ? "Every bound that the tests set was kept." : "**Some bound was not kept in this run.**"}
+
+Not in this matrix yet: promotion of a Redis replica or a Postgres standby, a synchronous standby that stalls, disk full, shifted clocks, lost hints, a snapshot held open, flapping, 3 → 50 workers, slices longer than a tick, the soak.
 `,
 );
 process.exit(ok ? 0 : 1);
