@@ -72,9 +72,7 @@ export class Planner {
     if (reshape !== null && !isTooSoon) {
       await this.#publish(leads, reshape.members, reshape.dead, reshape.reason);
       for (const worker of seated) {
-        if (reshape.dead.includes(worker.incarnation) && worker.verdict !== "superseded") {
-          this.#removals.add(worker.worker, now);
-        }
+        if (reshape.dead.includes(worker.incarnation)) this.#removals.add(worker.worker, now);
       }
       return LOOK_MS;
     }

@@ -1,6 +1,9 @@
 const WINDOW_MS = 60_000;
 
-/** Which workers were removed as dead or unfit in the last minute, and how often: who flaps waits longer. */
+/**
+ * Which workers lost their seat other than by leaving in order in the last minute, and how often: who flaps
+ * waits longer.
+ */
 export class Removals {
   readonly #byName = new Map<string, number[]>();
 

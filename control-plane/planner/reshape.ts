@@ -8,6 +8,8 @@ const LEAVE_SETTLE_MS = 150;
 const MAX_JOIN_SETTLES = 4;
 /** The longest that a worker which keeps dying waits for its next seat. */
 const MAX_PENALTY_MS = 60_000;
+/** Who was started again takes its own seat at once, unless it has been removed this often in the last minute. */
+const RESTARTS_AT_ONCE = 2;
 
 export interface ReshapeSettings {
   joinSettleMs: number;
@@ -26,7 +28,7 @@ export interface SeatedWorker {
 
 export interface Joiner {
   member: Member;
-  /** Removals of this name as dead or unfit in the last minute: each doubles the wait for the next seat. */
+  /** Removals of this name, other than by leaving in order, in the last minute: each doubles the wait for a seat. */
   removals: number;
 }
 
@@ -152,7 +154,9 @@ function takeSeats(
   let free = leaving.length - settled.length;
   if (leaving.length === 0) return [];
   const names = new Set(leaving.map((worker) => worker.worker));
-  const namesakes = joiners.filter((joiner) => names.has(joiner.member.name) && !settled.includes(joiner));
+  const isNamesake = (joiner: Joiner) =>
+    names.has(joiner.member.name) && (joiner.removals < RESTARTS_AT_ONCE || nobodyStays);
+  const namesakes = joiners.filter((joiner) => isNamesake(joiner) && !settled.includes(joiner));
   const rest = joiners
     .filter((joiner) => !settled.includes(joiner) && !namesakes.includes(joiner))
     // Somebody who keeps dying is better than nobody.
@@ -168,7 +172,8 @@ function reasonOf(leaving: readonly SeatedWorker[], joining: number): Reshape["r
   if (leaving.length === 0) return "join";
   if (leaving.some((worker) => worker.verdict === "dead")) return "death";
   if (leaving.some((worker) => worker.verdict === "unfit")) return "unfit";
-  return joining > 0 ? "replace" : "leave";
+  if (joining > 0) return "replace";
+  return leaving.every(leavesInOrder) ? "leave" : "death";
 }
 
 function toRingMember(worker: SeatedWorker): RingMember {

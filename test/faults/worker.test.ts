@@ -1,9 +1,11 @@
+import { readFile } from "node:fs/promises";
 import { setTimeout as sleep } from "node:timers/promises";
 import { fileURLToPath } from "node:url";
 import { afterAll, beforeAll, expect, test } from "vitest";
 import { type AuditReport, gapsByRow } from "../harness/audit.js";
+import { expectedOwners } from "../harness/expected-owners.js";
 import { type FleetProcess, waitFor } from "../harness/fleet.js";
-import { expectSafe, type FleetTest, withFleet } from "../harness/fleet-test.js";
+import { expectNothingLost, expectSafe, type FleetTest, withFleet } from "../harness/fleet-test.js";
 import { measured } from "../harness/measured.js";
 import { startTestStores, type TestStores } from "../harness/stores.js";
 
@@ -81,6 +83,96 @@ test("an event loop blocked for 5 s: /livez fails meanwhile, the same gap, no st
     );
     expectSafe(report);
     expect(largestGap(report)).toBeLessThanOrEqual(3);
+  });
+});
+
+test("SIGTERM: nothing is lost, gone within 3 s", async () => {
+  await withFleet(stores, { rows: 150 }, async (fleetTest) => {
+    const { fleet, nextTick, judge } = fleetTest;
+    const victim = await startFleet(fleetTest);
+    const from = await nextTick();
+    victim.signal("SIGTERM");
+    const signalledAt = Date.now();
+    expect(await victim.exited).toEqual({ code: 0, signal: null });
+    const goneMs = Date.now() - signalledAt;
+    expect(await fleet.seated()).toEqual(expect.not.arrayContaining([victim.name]));
+    await fleet.untilTick((await nextTick()) + 1000);
+    const report = await judge(from);
+    expectSafe(report);
+    expectNothingLost(report);
+    measured("worker told to stop (SIGTERM)", `0 ticks lost, gone after ${goneMs} ms`);
+    expect(goneMs).toBeLessThanOrEqual(3000);
+  });
+});
+
+test("killed and started again under its name within 1 s: it takes its own seat, nothing is doubled", async () => {
+  await withFleet(stores, { rows: 150 }, async (fleetTest) => {
+    const { fleet, nextTick, judge } = fleetTest;
+    const victim = await startFleet(fleetTest);
+    const owners = expectedOwners((await fleet.ringVersions()).at(-1)?.body as never);
+    const from = await nextTick();
+    await sleep(300);
+    victim.signal("SIGKILL");
+    await victim.exited;
+    await sleep(300);
+    const again = fleet.worker(victim.name);
+    await waitFor("its seat", () => again.find(/took a seat/), 10_000, again);
+    await fleet.untilTick((await nextTick()) + 1000);
+    expect(expectedOwners((await fleet.ringVersions()).at(-1)?.body as never), "slots moved").toEqual(owners);
+    const report = await judge(from);
+    expectSafe(report);
+    measured(
+      "worker killed and started again under its name within 1 s",
+      `${largestGap(report)} ticks unworked, 0 slots moved`,
+    );
+    expect(largestGap(report)).toBeLessThanOrEqual(3);
+  });
+});
+
+test("a slice that takes longer than a tick: no overlap, overruns counted, no tail starves, bounded memory", async () => {
+  await withFleet(stores, { rows: 20_000 }, async (fleetTest) => {
+    const { fleet, nextTick } = fleetTest;
+    fleet.controlPlane("control-1");
+    const worker = fleet.worker("worker-1");
+    await fleet.untilSeated(["worker-1"]);
+    // Each statement takes 0.5 s, and a slice of 20,000 rows is at least 4 of them.
+    await fleet.client.query(`
+      CREATE FUNCTION slow() RETURNS trigger LANGUAGE plpgsql AS $$
+      BEGIN PERFORM pg_sleep(0.5); RETURN NULL; END $$;
+      CREATE TRIGGER slow BEFORE UPDATE ON work_items FOR EACH STATEMENT EXECUTE FUNCTION slow()`);
+    const from = await nextTick();
+    const late = async () =>
+      Number(
+        /ringfleet_ticks_total\{result="late"\} (\d+)/.exec(
+          await (await fetch(`${await worker.url()}/metrics`)).text(),
+        )?.[1],
+      );
+    const lateBefore = await late();
+    await fleet.untilTick(from + 20_000);
+    const { rows: overlaps } = await fleet.client.query(
+      `SELECT tick FROM (SELECT tick, min(at) AS first, max(at) AS last FROM audit
+         WHERE tick >= to_timestamp($1) GROUP BY tick) t
+       WHERE EXISTS (SELECT FROM audit b WHERE b.tick > t.tick AND b.at < t.last)`,
+      [from / 1000],
+    );
+    expect(overlaps, "ticks that another one overtook").toEqual([]);
+    const { rows: doubled } = await fleet.client.query(
+      "SELECT id, tick FROM audit GROUP BY 1, 2 HAVING count(*) > 1 LIMIT 5",
+    );
+    expect(doubled).toEqual([]);
+    const { rows: ages } = await fleet.client.query<{ oldest: number }>(
+      "SELECT (extract(epoch FROM clock_timestamp() - min(lasttick)))::float8 AS oldest FROM work_items",
+    );
+    const counted = (await late()) - lateBefore;
+    const status = await readFile(`/proc/${worker.pid}/status`, "utf8");
+    const peakMiB = Math.round(Number(/VmHWM:\s+(\d+)/.exec(status)?.[1]) / 1024);
+    measured(
+      "slice that takes longer than a tick",
+      `0 overlaps, ${counted} overruns counted in 20 s, oldest row ${ages[0]?.oldest.toFixed(1)} s, peak memory ${peakMiB} MiB`,
+    );
+    expect(counted).toBeGreaterThanOrEqual(5);
+    expect(ages[0]?.oldest, "the row that waited longest").toBeLessThanOrEqual(10);
+    expect(peakMiB).toBeLessThanOrEqual(256);
   });
 });
 

@@ -22,6 +22,8 @@ export interface FleetTestOptions {
   loggedAudit?: boolean;
   /** Links that lead elsewhere than straight to the stores. */
   redisUrl?: string;
+  /** The URL by which processes and control probe reach the database, made from the straight one. */
+  databaseLink?: (url: string) => string;
 }
 
 /** Everything one test of a running fleet needs, in a database and under a Redis prefix of its own. */
@@ -71,14 +73,16 @@ export async function withFleet(
   body: (test: FleetTest) => Promise<void>,
 ): Promise<void> {
   const databaseUrl = await prepareDatabase(stores, options);
+  const linkedUrl = options.databaseLink?.(databaseUrl) ?? databaseUrl;
   const fleet = new Fleet({
-    databaseUrl,
+    databaseUrl: linkedUrl,
+    judgeUrl: databaseUrl,
     redisUrl: options.redisUrl ?? stores.redisUrl,
     env: { REDIS_KEY_PREFIX: `t${databases}:`, ...options.env },
   });
   await fleet.client.connect();
   await installAudit(fleet.client, { logged: options.loggedAudit === true });
-  const probe = await ControlProbe.start(databaseUrl);
+  const probe = await ControlProbe.start(linkedUrl);
   try {
     await body({
       fleet,

@@ -99,6 +99,8 @@ export async function waitFor<T>(
 
 export interface FleetOptions {
   databaseUrl: string;
+  /** Straight to the database, past any link under test; databaseUrl where there is none. */
+  judgeUrl?: string;
   redisUrl: string;
   env?: Record<string, string>;
 }
@@ -111,7 +113,10 @@ export class Fleet {
 
   constructor(options: FleetOptions) {
     this.#options = options;
-    this.client = new pg.Client({ connectionString: options.databaseUrl, application_name: "judge" });
+    this.client = new pg.Client({
+      connectionString: options.judgeUrl ?? options.databaseUrl,
+      application_name: "judge",
+    });
     this.client.on("error", () => undefined);
   }
 

@@ -11,28 +11,33 @@ interface Way {
   delayMs: number;
 }
 
+/** Sees what the server sends over one connection, and passes on what it likes, when it likes. */
+export type Rewrite = (bytes: Buffer, pass: (bytes: Buffer) => void) => void;
+
 /**
- * A link between two processes that a test can delay, cut (one way or both), reset, or leave half-open.
- * It forwards to one address of this machine.
+ * A link between two processes that a test can delay, cut (one way or both), reset, redirect, or leave
+ * half-open. It forwards to one address of this machine.
  */
 export class TcpProxy {
   readonly #server: Server;
-  readonly #target: { host: string; port: number };
+  #target: { host: string; port: number };
   readonly #pairs = new Set<{ client: Socket; upstream: Socket }>();
   readonly #ways: Record<Direction, Way> = {
     toServer: { silent: false, delayMs: 0 },
     toClient: { silent: false, delayMs: 0 },
   };
   #refusing = false;
+  readonly #rewrites: (() => Rewrite) | null;
 
-  private constructor(target: { host: string; port: number }) {
+  private constructor(target: { host: string; port: number }, rewrites: (() => Rewrite) | null) {
     this.#target = target;
+    this.#rewrites = rewrites;
     this.#server = createServer((client) => this.#join(client));
   }
 
-  static async start(targetUrl: string): Promise<TcpProxy> {
-    const { hostname, port } = new URL(targetUrl);
-    const proxy = new TcpProxy({ host: hostname, port: Number(port) });
+  /** `rewrites` makes one rewrite for each connection. */
+  static async start(targetUrl: string, rewrites: (() => Rewrite) | null = null): Promise<TcpProxy> {
+    const proxy = new TcpProxy(addressOf(targetUrl), rewrites);
     proxy.#server.listen(0, "127.0.0.1");
     await once(proxy.#server, "listening");
     return proxy;
@@ -61,6 +66,13 @@ export class TcpProxy {
   /** Every connection is reset, and new ones are refused until `heal`. */
   refuse(): void {
     this.#refusing = true;
+    this.resetAll();
+  }
+
+  /** As a virtual address that moves to another server: new connections lead there, old ones are reset. */
+  redirect(targetUrl: string): void {
+    this.#target = addressOf(targetUrl);
+    this.#refusing = false;
     this.resetAll();
   }
 
@@ -108,10 +120,15 @@ export class TcpProxy {
   }
 
   #forward(from: Socket, to: Socket, way: Way): void {
-    from.on("data", (bytes) => {
+    const rewrite = way === this.#ways.toClient ? (this.#rewrites?.() ?? null) : null;
+    const pass = (bytes: Buffer) => {
+      if (!way.silent && !to.destroyed) to.write(bytes);
+    };
+    from.on("data", (bytes: Buffer) => {
       if (way.silent) return;
-      if (way.delayMs === 0) to.write(bytes);
-      else setTimeout(() => !way.silent && to.write(bytes), way.delayMs);
+      if (rewrite !== null) rewrite(bytes, pass);
+      else if (way.delayMs === 0) pass(bytes);
+      else setTimeout(pass, way.delayMs, bytes);
     });
     from.on("end", () => {
       if (!way.silent) to.end();
@@ -125,4 +142,9 @@ export class TcpProxy {
     pair.client.destroy();
     pair.upstream.destroy();
   }
+}
+
+function addressOf(url: string): { host: string; port: number } {
+  const { hostname, port } = new URL(url);
+  return { host: hostname, port: Number(port) };
 }

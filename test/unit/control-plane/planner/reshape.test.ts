@@ -209,6 +209,15 @@ describe("a worker that keeps dying", () => {
     expect(membersOf(decide([sits(1)], flapper(removals), waitMs))).toEqual([1, 2]);
   });
 
+  test("and is started again at once takes its own seat twice a minute; then others get its rows", () => {
+    const seated = [sits(1, "superseded"), sits(2)];
+    const again = (removals: number) => [joins(3, 900, { name: "worker-1", removals })];
+    expect(membersOf(decide(seated, again(1), 1000))).toEqual([2, 3]);
+    const decision = decide(seated, again(2), 1000);
+    expect(membersOf(decision)).toEqual([2]);
+    expect(decision.reshape).toMatchObject({ dead: [1], reason: "death" });
+  });
+
   test("doesn't keep others waiting", () => {
     const decision = decide([sits(1)], [...flapper(3), joins(3, 0)], 1000);
     expect(membersOf(decision)).toEqual([1, 3]);
