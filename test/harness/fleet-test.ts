@@ -22,7 +22,7 @@ export interface FleetTestOptions {
   loggedAudit?: boolean;
   /** Links that lead elsewhere than straight to the stores. */
   redisUrl?: string;
-  /** The URL by which processes and control probe reach the database, made from the straight one. */
+  /** The URL by which the processes reach the database, made from the straight one. */
   databaseLink?: (url: string) => string;
 }
 
@@ -82,7 +82,7 @@ export async function withFleet(
   });
   await fleet.client.connect();
   await installAudit(fleet.client, { logged: options.loggedAudit === true });
-  const probe = await ControlProbe.start(linkedUrl);
+  const probe = await ControlProbe.start(databaseUrl);
   try {
     await body({
       fleet,
