@@ -12,6 +12,7 @@ import { recordFirstTicks } from "../core/versions/config-store.js";
 import type { ApiOptions } from "./api/router.js";
 import { ConfigService } from "./config/config-service.js";
 import { Housekeeping } from "./housekeeping/housekeeping.js";
+import { SnapshotWatch } from "./housekeeping/snapshot-watch.js";
 import { Leadership } from "./leadership/leadership.js";
 import { Observer } from "./membership/observer.js";
 import { fleetProgress, rosterOf } from "./membership/roster.js";
@@ -121,6 +122,7 @@ export class ControlPlane {
       monotonicNow,
       log,
     });
+    const snapshots = new SnapshotWatch(db, registry, log);
     const hints = new HintSubscriber({
       redis: this.#subscriberRedis,
       keys,
@@ -144,6 +146,7 @@ export class ControlPlane {
       this.#plannerLoop,
       onPostgres(() => this.#slotRows.step()),
       onPostgres(() => housekeeping.step()),
+      onPostgres(() => snapshots.step()),
       onPostgres(async () => {
         await recordFirstTicks(db);
         return FIRST_TICKS_MS;

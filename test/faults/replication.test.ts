@@ -8,7 +8,7 @@ import { type Fleet, waitFor } from "../harness/fleet.js";
 import { expectNothingLost, expectSafe, withFleet } from "../harness/fleet-test.js";
 import { measured } from "../harness/measured.js";
 import { startReplicatedPostgres } from "../harness/replicated-postgres.js";
-import { query, withRedis } from "../harness/store-clients.js";
+import { query, untilWorked, withRedis } from "../harness/store-clients.js";
 import { startTestStores } from "../harness/stores.js";
 import { TcpProxy } from "../harness/tcp-proxy.js";
 
@@ -24,24 +24,6 @@ async function seenBy(client: pg.Client): Promise<Seen> {
        (SELECT extract(epoch FROM max(tick)) * 1000 FROM ticks)::float8 AS tick`,
   );
   return rows[0] ?? { ring: 0, tick: 0 };
-}
-
-/** Milliseconds until every row carries a tick of now. */
-async function untilWorked(client: pg.Client, timeoutMs: number): Promise<number> {
-  const startedAt = Date.now();
-  const { rows } = await client.query<{ now: Date }>("SELECT clock_timestamp() AS now");
-  await waitFor(
-    "all rows worked again",
-    async () =>
-      (
-        await client.query<{ fresh: boolean }>(
-          "SELECT min(lasttick) > $1::timestamptz - interval '1 second' AS fresh FROM work_items",
-          [rows[0]?.now],
-        )
-      ).rows[0]?.fresh === true,
-    timeoutMs,
-  );
-  return Date.now() - startedAt;
 }
 
 async function createDatabase(serverUrl: string, name: string): Promise<string> {

@@ -1,10 +1,14 @@
+import { join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
 import pg from "pg";
 import { afterAll, beforeAll, expect, test } from "vitest";
+import { startPostgres } from "../../cli/stores/postgres-server.js";
+import { judgeAudit } from "../harness/audit.js";
 import { waitFor } from "../harness/fleet.js";
 import { expectNothingLost, expectSafe, type FleetTest, withFleet } from "../harness/fleet-test.js";
 import { measured } from "../harness/measured.js";
-import { withRedis } from "../harness/store-clients.js";
+import { smallDisk } from "../harness/small-disk.js";
+import { query, untilWorked, withRedis } from "../harness/store-clients.js";
 import { startTestStores, type TestStores } from "../harness/stores.js";
 
 let stores: TestStores;
@@ -14,6 +18,12 @@ beforeAll(async () => {
 afterAll(async () => {
   await stores.close();
 });
+
+/** `npm run faults` runs everything, and for longer. */
+const ALL = process.env["FAULTS"] === "all";
+const SNAPSHOT_MS = ALL ? 60_000 : 36_000;
+/** So that a small disk is enough. */
+const SMALL_WAL = { min_wal_size: "32MB", max_wal_size: "48MB" };
 
 const NAMES = ["worker-1", "worker-2", "worker-3"];
 
@@ -133,3 +143,102 @@ test("Postgres read-only for 5 s: nothing is written, nobody exits, work resumes
     expect(report.lost.filter(({ tick }) => tick >= resumed)).toEqual([]);
   });
 });
+
+test("a REPEATABLE READ snapshot held open: ticks go on, it is alarmed, the table grows", async () => {
+  await withFleet(stores, { rows: 2000 }, async (fleetTest) => {
+    const { fleet, databaseUrl, nextTick, judge } = fleetTest;
+    await startFleet(fleetTest);
+    const heapBytes = async () => {
+      const { rows } = await fleet.client.query<{ bytes: number }>(
+        "SELECT pg_table_size('work_items')::float8 AS bytes",
+      );
+      return rows[0]?.bytes ?? 0;
+    };
+    // Let the heap reach its steady size first.
+    await fleet.untilTick((await nextTick()) + 5000);
+    const before = await heapBytes();
+    const from = await nextTick();
+    const dump = new pg.Client({ connectionString: databaseUrl, application_name: "pg_dump" });
+    await dump.connect();
+    try {
+      await dump.query("BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY");
+      await dump.query("SELECT count(*) FROM work_items");
+      await fleet.untilTick(from + SNAPSHOT_MS, SNAPSHOT_MS + 15_000);
+      const [control] = fleet.processes;
+      const metrics = await (await fetch(`${await control?.url()}/metrics`)).text();
+      const age = Number(/^ringfleet_oldest_snapshot_age_seconds (\S+)$/m.exec(metrics)?.[1]);
+      expect(age, "the metric").toBeGreaterThanOrEqual(SNAPSHOT_MS / 1000 - 6);
+      expect(control?.find(/\(pg_dump\) has held a snapshot for 3\d s/), "a warning").toBeDefined();
+    } finally {
+      await dump.query("COMMIT");
+      await dump.end();
+    }
+    const grown = await heapBytes();
+    await fleet.untilTick(await nextTick());
+    const report = await judge(from);
+    expectSafe(report);
+    expectNothingLost(report);
+    const perRowTick = (grown - before) / (2000 * (SNAPSHOT_MS / 1000));
+    measured(
+      `REPEATABLE READ snapshot held for ${SNAPSHOT_MS / 1000} s`,
+      `0 ticks lost; work_items grew by ${perRowTick.toFixed(0)} bytes a row and tick; warning and metric`,
+    );
+  });
+});
+
+test.runIf(ALL && process.geteuid?.() === 0)(
+  "Postgres's disk full for 5 s: nobody exits, work resumes within 2 s, nothing is replayed",
+  async () => {
+    const disk = await smallDisk(220);
+    const log = () => undefined;
+    const postgres = await startPostgres({
+      dataDir: join(disk.folder, "postgres"),
+      settings: SMALL_WAL,
+      log,
+    });
+    try {
+      const createDatabase = async (name: string) => {
+        await query(postgres.url, `CREATE DATABASE ${name}`);
+        return postgres.url.replace(/[^/]*$/, name);
+      };
+      const options = { rows: 120, loggedAudit: true };
+      await withFleet({ ...stores, createDatabase }, options, async (fleetTest) => {
+        const { fleet, databaseUrl, nextTick } = fleetTest;
+        await startFleet(fleetTest);
+        const from = await nextTick();
+        await fleet.untilTick(from);
+        await disk.fill();
+        await waitFor(
+          "the first refusal",
+          () => fleet.processes.some((p) => p.find(/Postgres fails/)),
+          60_000,
+        );
+        await sleep(5000);
+        await disk.free();
+        // Postgres gives up where it can't write its log; who runs it starts it again.
+        await postgres.restart();
+        const judge = new pg.Client({ connectionString: databaseUrl });
+        await judge.connect();
+        try {
+          const tookMs = await untilWorked(judge, 10_000);
+          measured(
+            "Postgres's disk full for 5 s",
+            `work resumed ${tookMs} ms after it took writes, nobody exited`,
+          );
+          expect(tookMs).toBeLessThanOrEqual(2000);
+          await sleep(3000);
+          expect(fleet.running().length).toBe(5);
+          const { rows } = await judge.query<{ to: number }>(
+            "SELECT (extract(epoch FROM max(tick)) * 1000 - 1000)::float8 AS to FROM ticks",
+          );
+          expectSafe(await judgeAudit(judge, { from, to: rows[0]?.to ?? 0 }));
+        } finally {
+          await judge.end();
+        }
+      });
+    } finally {
+      await postgres.stop("immediate");
+      await disk.remove();
+    }
+  },
+);
