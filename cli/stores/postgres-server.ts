@@ -31,6 +31,8 @@ export interface PostgresOptions {
   maxConnections?: number;
   /** Further settings of the server, as on its command line. */
   settings?: Readonly<Record<string, string>>;
+  /** Further environment of the server. */
+  env?: Readonly<Record<string, string>>;
   /** False = a crash of the machine may lose everything (a crash of Postgres alone doesn't): for tests. */
   durable?: boolean;
   log: (line: string) => void;
@@ -61,6 +63,7 @@ interface Installation {
   account: Account | null;
   password: string;
   settings: Readonly<Record<string, string>>;
+  env: Readonly<Record<string, string>>;
 }
 
 /**
@@ -119,6 +122,7 @@ async function install(options: PostgresOptions): Promise<Installation> {
     account,
     password,
     settings: { max_connections: String(options.maxConnections ?? 300), ...durability, ...options.settings },
+    env: options.env ?? {},
   };
 }
 
@@ -145,7 +149,7 @@ async function launch(installation: Installation, port: number): Promise<ServerP
       ...Object.entries(settings).flatMap(([name, value]) => ["-c", `${name}=${value}`]),
     ],
     account,
-    env: postgresEnvironment(),
+    env: { ...postgresEnvironment(), ...installation.env },
     logFile,
     ownerDeathSignals: { gentle: "INT", harsh: "QUIT" },
   });

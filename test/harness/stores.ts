@@ -29,7 +29,7 @@ export async function startTestStores(
   options: {
     /** True where a test needs fsync as in production. */
     durable?: boolean;
-    postgres?: { settings?: Record<string, string>; maxConnections?: number };
+    postgres?: { settings?: Record<string, string>; maxConnections?: number; env?: Record<string, string> };
     redis?: { args?: readonly string[] };
   } = {},
 ): Promise<TestStores> {
