@@ -18,6 +18,10 @@ export default defineConfig({
       {
         test: { name: "simulation", include: ["test/simulation/**/*.test.ts"], ...VIRTUAL_TIME, ...order(1) },
       },
+      // Never in CI: npm run soak.
+      ...(process.env["SOAK_MINUTES"] === undefined
+        ? []
+        : [{ test: { name: "soak", include: ["test/soak/**/*.test.ts"], ...REAL_TIME } }]),
       { test: { name: "faults", include: ["test/faults/**/*.test.ts"], ...REAL_TIME, ...order(3) } },
     ],
   },
