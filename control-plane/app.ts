@@ -12,6 +12,7 @@ import { notReady } from "./api/not-ready.js";
 import { apiRouter } from "./api/router.js";
 import { configRouter } from "./config/config-router.js";
 import { ControlPlane } from "./control-plane.js";
+import { webhookRouter } from "./webhook/webhook-router.js";
 
 /** A loop that makes no round for this long is stuck. */
 const STUCK_AFTER_MS = 15_000;
@@ -31,8 +32,10 @@ export async function startControlPlane(settings: ControlPlaneSettings, log: Log
   });
   const joined = (): ControlPlane => plane ?? notReady();
   const config = configRouter(() => joined().config, settings.apiToken);
+  const secrets = [settings.webhookSecret, settings.webhookSecretPrevious].filter((each) => each !== null);
+  const webhook = webhookRouter(() => joined().webhook, secrets);
   const http = await listen(
-    createApp([health, apiRouter(() => plane?.api ?? null), config], log),
+    createApp([health, apiRouter(() => plane?.api ?? null), config, webhook], log),
     settings.host,
     settings.port,
   );

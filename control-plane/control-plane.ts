@@ -22,6 +22,9 @@ import { PlannerMetrics } from "./planner/planner-metrics.js";
 import { SlotRowsCache } from "./planner/slot-rows-cache.js";
 import { NewestVersions } from "./publish/newest-versions.js";
 import { RingPublisher } from "./publish/ring-publisher.js";
+import { ConfigSource } from "./webhook/config-source.js";
+import { webhookResults } from "./webhook/webhook-metrics.js";
+import { WebhookService } from "./webhook/webhook-service.js";
 
 export interface ControlPlaneOptions {
   settings: ControlPlaneSettings;
@@ -48,6 +51,7 @@ export class ControlPlane {
   readonly #metrics: PlannerMetrics;
   /** Changes and history of configs: what every replica serves. */
   readonly config: ConfigService;
+  readonly webhook: WebhookService;
   readonly #plannerLoop: Loop;
   readonly #loops: Loop[];
 
@@ -66,6 +70,12 @@ export class ControlPlane {
     this.#subscriberRedis = connectRedis(redisOptions);
     this.#newest = new NewestVersions(db);
     this.config = new ConfigService({ db, redis: this.#redis, keys, fleet, log });
+    this.webhook = new WebhookService({
+      db,
+      config: this.config,
+      source: configSource(settings),
+      results: webhookResults(registry),
+    });
     this.#metrics = new PlannerMetrics(registry);
     this.#slotRows = new SlotRowsCache(db, monotonicNow, registry);
     const seated = () => (this.#newest.ring?.snapshot.view.seats ?? []).map((seat) => seat.incarnation);
@@ -215,4 +225,14 @@ export class ControlPlane {
     this.#metrics.version(ring?.version ?? 0);
     this.#plannerLoop.wake();
   }
+}
+
+function configSource(settings: ControlPlaneSettings): ConfigSource | null {
+  const { configSourceUrl, configSourceToken, configSourceAllowPrivate } = settings;
+  if (configSourceUrl === null) return null;
+  return new ConfigSource({
+    url: configSourceUrl,
+    token: configSourceToken,
+    allowPrivate: configSourceAllowPrivate === "true",
+  });
 }

@@ -5,14 +5,23 @@ const SECRETS = [
   "databaseUrl",
   "redisUrl",
   "apiToken",
+  "webhookSecret",
+  "webhookSecretPrevious",
+  "configSourceUrl",
+  "configSourceToken",
   "password",
   "*.databaseUrl",
   "*.redisUrl",
   "*.apiToken",
+  "*.webhookSecret",
+  "*.webhookSecretPrevious",
+  "*.configSourceUrl",
+  "*.configSourceToken",
   "*.password",
   "err.input",
   "err.connectionString",
   "*.headers.authorization",
+  '*.headers["webhook-signature"]',
 ];
 
 /**

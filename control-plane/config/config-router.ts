@@ -2,17 +2,26 @@ import express, { type Request, Router } from "express";
 import { z } from "zod";
 import { Problem } from "../../core/http/problem.js";
 import { requireToken } from "./authorize.js";
-import type { ConfigService } from "./config-service.js";
+import type { ConfigService, WantedTime } from "./config-service.js";
 
 const BODY_LIMIT = "64kb";
+const PAGE = 100;
+const MAX_PAGE = 500;
+const LONGEST_DELAY_MS = 366 * 86_400_000;
 
 /** The config itself is checked by its own rules, whose errors name path, value and range. */
 const changeSchema = z.strictObject({
   config: z.unknown(),
   activatesAt: z.iso.datetime({ offset: true }).optional(),
+  activatesInMs: z.int().min(0).max(LONGEST_DELAY_MS).optional(),
   replace: z.boolean().optional(),
   reason: z.string().max(500).optional(),
   by: z.string().max(100).optional(),
+});
+
+const pageSchema = z.strictObject({
+  before: z.coerce.number().int().min(1).optional().describe("Only versions below this one."),
+  limit: z.coerce.number().int().min(1).max(MAX_PAGE).optional().describe(`At most so many (${PAGE}).`),
 });
 
 /** GET and PUT /v1/config, its history, and DELETE of what is pending. `service` throws while this replica starts. */
@@ -25,33 +34,40 @@ export function configRouter(service: () => ConfigService, token: string | null)
     response.setHeader("etag", `"${answer.highest}"`).json(answer);
   });
 
-  router.get("/v1/config/history", async (_request, response) => {
-    response.json({ versions: await service().history() });
+  router.get("/v1/config/history", async (request, response) => {
+    const page = pageSchema.safeParse(request.query);
+    if (!page.success) throw badRequest(`history takes ?before=<version> and ?limit=<1 to ${MAX_PAGE}>`);
+    response.json(await service().history(page.data.before ?? null, page.data.limit ?? PAGE));
+  });
+
+  router.get("/v1/config/:version", async (request, response) => {
+    response.json(await service().version(versionOf(request.params.version)));
   });
 
   router.put("/v1/config", authorized, express.json({ limit: BODY_LIMIT }), async (request, response) => {
-    const { config, activatesAt, replace, reason, by } = changeOf(request.body);
+    const change = changeOf(request.body);
     const entry = await service().change({
-      config,
-      wantedMs: activatesAt === undefined ? null : Date.parse(activatesAt),
-      replace: replace === true,
+      config: change.config,
+      wanted: wantedOf(change),
+      replace: change.replace === true,
       ifMatch: ifMatchOf(request),
-      createdBy: by ?? "api",
-      reason: reason ?? "",
+      createdBy: change.by ?? "api",
+      reason: change.reason ?? "",
     });
     response.setHeader("etag", `"${entry.version}"`).json(entry);
   });
 
-  router.delete("/v1/config/:version", authorized, async (request, response) => {
-    const version = Number(request.params["version"]);
-    if (!Number.isSafeInteger(version) || version < 1) {
-      throw badRequest(
-        `the version in /v1/config/${request.params["version"]} must be a whole number from 1`,
-      );
-    }
+  router.delete("/v1/config/:version", authorized, async (request: Request, response) => {
+    const version = versionOf(String(request.params["version"]));
     response.json(await service().cancel(version, { createdBy: "api", ifMatch: ifMatchOf(request) }));
   });
   return router;
+}
+
+function versionOf(text: string): number {
+  const version = Number(text);
+  if (/^\d{1,15}$/.test(text) && version >= 1) return version;
+  throw badRequest(`the version in /v1/config/${text} must be a whole number from 1`);
 }
 
 function changeOf(body: unknown): z.infer<typeof changeSchema> {
@@ -59,8 +75,17 @@ function changeOf(body: unknown): z.infer<typeof changeSchema> {
   if (parsed.success) return parsed.data;
   const problems = parsed.error.issues.map((issue) => `${issue.path.join(".") || "body"}: ${issue.message}`);
   throw badRequest(
-    `${problems.join("; ")}; send application/json {"config": {…}, "activatesAt"?, "replace"?, "reason"?, "by"?}`,
+    `${problems.join("; ")}; send application/json ` +
+      '{"config": {…}, "activatesAt" or "activatesInMs"?, "replace"?, "reason"?, "by"?}',
   );
+}
+
+function wantedOf({ activatesAt, activatesInMs }: z.infer<typeof changeSchema>): WantedTime {
+  if (activatesAt !== undefined && activatesInMs !== undefined) {
+    throw badRequest("activatesAt and activatesInMs exclude each other");
+  }
+  if (activatesAt !== undefined) return { atMs: Date.parse(activatesAt) };
+  return activatesInMs === undefined ? null : { inMs: activatesInMs };
 }
 
 function ifMatchOf(request: Request): number | null {

@@ -7,10 +7,13 @@ import type { RedisKeys } from "../../core/redis/keys.js";
 import { pruneTicks } from "../../core/ticks/tick-store.js";
 import { pruneRingVersions } from "../../core/versions/version-store.js";
 import type { Observer } from "../membership/observer.js";
+import { pruneDeliveries } from "../webhook/delivery-store.js";
 
 const PAUSE_MS = 30_000;
 const KEEP_TICKS_MS = 3_600_000;
 const KEEP_RING_VERSIONS = 100;
+/** A message is refused by its timestamp after a minute: its id need not be known for much longer. */
+const KEEP_DELIVERIES_MS = 3_600_000;
 /** Fields of processes that ended without saying goodbye stay this long, for people to see. */
 const KEEP_SILENT_MS = 30_000;
 
@@ -40,6 +43,7 @@ export class Housekeeping {
     if (!leads()) return PAUSE_MS / 6;
     await pruneTicks(db, KEEP_TICKS_MS);
     await pruneRingVersions(db, KEEP_RING_VERSIONS);
+    await pruneDeliveries(db, KEEP_DELIVERIES_MS);
     try {
       await this.#deleteSilent();
     } catch (error) {

@@ -10,6 +10,7 @@ export const SQLSTATE = {
   queryCanceled: "57014",
   serializationFailure: "40001",
   deadlockDetected: "40P01",
+  uniqueViolation: "23505",
   undefinedTable: "42P01",
   readOnly: "25006",
 } as const;

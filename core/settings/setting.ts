@@ -1,4 +1,4 @@
-import { integer, oneOf, text, url, type ValueRange } from "./value-range.js";
+import { integer, oneOf, sourceUrl, text, url, type ValueRange, webhookSecret } from "./value-range.js";
 
 export type ProcessKind = "control-plane" | "worker";
 
@@ -73,6 +73,51 @@ export const SETTINGS = {
     name: "ALLOW_ANONYMOUS_WRITES",
     description:
       "Lets a control plane listen beyond loopback without API_TOKEN: whoever reaches it may change it.",
+    processes: CONTROL_PLANE,
+    unit: "choice",
+    ...oneOf(["true", "false"]),
+    default: "false",
+  },
+  webhookSecret: {
+    name: "WEBHOOK_SECRET",
+    description:
+      "What senders of POST /v1/webhooks/config sign with (Standard Webhooks); none switches it off.",
+    processes: CONTROL_PLANE,
+    unit: "text",
+    ...webhookSecret(),
+    optional: true,
+    secret: true,
+  },
+  webhookSecretPrevious: {
+    name: "WEBHOOK_SECRET_PREVIOUS",
+    description: "The secret before WEBHOOK_SECRET, taken as well while senders change over.",
+    processes: CONTROL_PLANE,
+    unit: "text",
+    ...webhookSecret(),
+    optional: true,
+    secret: true,
+  },
+  configSourceUrl: {
+    name: "CONFIG_SOURCE_URL",
+    description: "Where the config is fetched from when a webhook only says that something changed.",
+    processes: CONTROL_PLANE,
+    unit: "URL",
+    ...sourceUrl(),
+    optional: true,
+    secret: true,
+  },
+  configSourceToken: {
+    name: "CONFIG_SOURCE_TOKEN",
+    description: "Bearer token sent to CONFIG_SOURCE_URL.",
+    processes: CONTROL_PLANE,
+    unit: "text",
+    ...text(/^[\x21-\x7e]{1,1024}$/, "1 to 1024 visible ASCII characters"),
+    optional: true,
+    secret: true,
+  },
+  configSourceAllowPrivate: {
+    name: "CONFIG_SOURCE_ALLOW_PRIVATE",
+    description: "Lets the host of CONFIG_SOURCE_URL be at a private address (10.…, 192.168.…, fc00:…).",
     processes: CONTROL_PLANE,
     unit: "choice",
     ...oneOf(["true", "false"]),

@@ -1,4 +1,5 @@
 import { type Environment, type ReadFile, readSetting, readTextFile } from "./environment.js";
+import { isLoopback } from "./loopback.js";
 import { type ProcessKind, SETTINGS, type Setting, type SettingsOf } from "./setting.js";
 import { type SettingProblem, SettingsError } from "./settings-error.js";
 
@@ -8,7 +9,7 @@ export type WorkerSettings = SettingsOf<"worker">;
 /** Settings of a control-plane replica, frozen. Throws SettingsError. */
 export function parseControlPlaneSettings(env: Environment, readFile?: ReadFile): ControlPlaneSettings {
   return parseSettings("control-plane", env, readFile, (settings) => {
-    return checkDeadAfter(settings) ?? checkAnonymousWrites(settings);
+    return checkDeadAfter(settings) ?? checkAnonymousWrites(settings) ?? checkPreviousSecret(settings);
   });
 }
 
@@ -54,13 +55,22 @@ function checkDeadAfter(settings: Partial<ControlPlaneSettings>): SettingProblem
   };
 }
 
-const LOOPBACK = /^(localhost|127\.\d+\.\d+\.\d+|::1)$/i;
+/** Set alone it would look like a webhook that is switched on. */
+function checkPreviousSecret(settings: Partial<ControlPlaneSettings>): SettingProblem | null {
+  const { webhookSecret, webhookSecretPrevious } = settings;
+  if (webhookSecret !== null || typeof webhookSecretPrevious !== "string") return null;
+  return {
+    name: "WEBHOOK_SECRET",
+    value: null,
+    allowed: "must be set where WEBHOOK_SECRET_PREVIOUS is",
+  };
+}
 
 /** Who reaches the API without a token may change the fleet: beyond this machine somebody has to want that. */
 function checkAnonymousWrites(settings: Partial<ControlPlaneSettings>): SettingProblem | null {
   const { host, apiToken, allowAnonymousWrites } = settings;
   if (host === undefined || apiToken !== null || allowAnonymousWrites !== "false") return null;
-  if (LOOPBACK.test(host)) return null;
+  if (isLoopback(host)) return null;
   return {
     name: "API_TOKEN",
     value: null,

@@ -1,4 +1,5 @@
 import { z } from "zod";
+import { isLoopback } from "./loopback.js";
 
 /** What a variable may hold: for zod, and in words that end "must be …". */
 export interface ValueRange<T> {
@@ -31,4 +32,24 @@ export function url(...protocols: readonly string[]): ValueRange<string> {
     return URL.canParse(value) && /^\S+$/.test(value) && protocols.includes(new URL(value).protocol);
   });
   return { schema, range: `a URL that starts with ${protocols.map((each) => `${each}//`).join(" or ")}` };
+}
+
+/** A URL to fetch from: encrypted, except on this machine. */
+export function sourceUrl(): ValueRange<string> {
+  const schema = z.string().refine((value) => {
+    if (!URL.canParse(value) || !/^\S+$/.test(value)) return false;
+    const { protocol, hostname } = new URL(value);
+    return protocol === "https:" || (protocol === "http:" && isLoopback(hostname));
+  });
+  return { schema, range: "a URL that starts with https://, or with http:// and a loopback host" };
+}
+
+/** As Standard Webhooks has it: 24 to 64 bytes in base64, after whsec_ or not. */
+export function webhookSecret(): ValueRange<string> {
+  const schema = z.string().refine((value) => {
+    const base64 = value.replace(/^whsec_/, "");
+    const bytes = Buffer.from(base64, "base64");
+    return bytes.toString("base64") === base64 && bytes.length >= 24 && bytes.length <= 64;
+  });
+  return { schema, range: "whsec_ and the base64 of 24 to 64 bytes" };
 }

@@ -13,13 +13,13 @@ export type Placement =
   | { kind: "too_soon"; earliestMs: number }
   | { kind: "pending"; version: number };
 
-export interface PlacementRequest {
-  versions: readonly ScheduledConfig[];
+export interface PlacementRequest<V extends ScheduledConfig> {
+  versions: readonly V[];
   nowMs: number;
   /** Null: as soon as every worker can know. */
   wantedMs: number | null;
-  /** Whether pending versions that would never rule any more are given up. */
-  replace: boolean;
+  /** Whether this pending version, which would never rule any more, may be given up. */
+  mayReplace: (pending: V) => boolean;
 }
 
 /** The version that rules at `atMs`: the highest that is active by then. */
@@ -39,14 +39,15 @@ export function pendingConfigs<V extends ScheduledConfig>(versions: readonly V[]
 }
 
 /** When a new config activates: on the grid in force by then, never sooner than the lead time, never unseen ahead of a pending one. */
-export function placeConfig({ versions, nowMs, wantedMs, replace }: PlacementRequest): Placement {
+export function placeConfig<V extends ScheduledConfig>(request: PlacementRequest<V>): Placement {
+  const { versions, nowMs, wantedMs, mayReplace } = request;
   const earliestMs = roundUpToGrid(versions, nowMs + LEAD_MS);
   if (wantedMs !== null && wantedMs < nowMs + LEAD_MS) return { kind: "too_soon", earliestMs };
   const activatesAtMs = wantedMs === null ? earliestMs : roundUpToGrid(versions, wantedMs);
-  if (!replace) {
-    const ahead = pendingConfigs(versions, nowMs).find((each) => each.activatesAtMs >= activatesAtMs);
-    if (ahead !== undefined) return { kind: "pending", version: ahead.version };
-  }
+  const inTheWay = pendingConfigs(versions, nowMs).find(
+    (each) => each.activatesAtMs >= activatesAtMs && !mayReplace(each),
+  );
+  if (inTheWay !== undefined) return { kind: "pending", version: inTheWay.version };
   return { kind: "at", activatesAtMs };
 }
 

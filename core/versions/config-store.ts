@@ -1,6 +1,9 @@
 import type { Queryable } from "../postgres/database.js";
+import { SQLSTATE, sqlState } from "../postgres/errors.js";
 import type { VersionDocument } from "./version.js";
-import { readVersion } from "./version-store.js";
+import { VERSION_COLUMNS } from "./version-store.js";
+
+type DocumentRow = VersionDocument & Record<string, unknown>;
 
 export interface ConfigPublication {
   /** The highest version that the change was made on, pending included; 0 where there was none. */
@@ -10,48 +13,100 @@ export interface ConfigPublication {
   body: unknown;
   createdBy: string;
   reason: string;
+  /** Id of the webhook message that asked for it: one that was taken before publishes nothing. */
+  delivery: string | null;
 }
 
 /**
- * Publishes config version base + 1 in one statement: refused (null) if base is no longer the highest, or if its
- * activation has come meanwhile by the database's clock.
+ * Publishes config version base + 1 in one statement: refused (null) if base is no longer the highest, if its
+ * activation has come meanwhile by the database's clock, or if its webhook message was taken before. The
+ * message's id is kept if and only if the version is published.
  */
 export async function publishConfig(
   db: Queryable,
   config: ConfigPublication,
 ): Promise<VersionDocument | null> {
-  const { rowCount } = await db.query(
-    `INSERT INTO versions (kind, version, activates_at, digest, body, created_by, reason)
-     SELECT 'config', $1::bigint + 1, to_timestamp($2::float8 / 1000), $3, $4::jsonb, $5, $6
-     WHERE $1::bigint = (SELECT coalesce(max(version), 0) FROM versions WHERE kind = 'config')
-       AND to_timestamp($2::float8 / 1000) > clock_timestamp()
-     ON CONFLICT (kind, version) DO NOTHING`,
-    [
-      config.base,
-      config.activatesAtMs,
-      config.digest,
-      JSON.stringify(config.body),
-      config.createdBy,
-      config.reason,
-    ],
-  );
-  return rowCount === 1 ? readVersion(db, "config", config.base + 1) : null;
+  try {
+    const { rows } = await db.query<DocumentRow>(
+      `WITH head AS (
+         SELECT WHERE $1::bigint = (SELECT coalesce(max(version), 0) FROM versions WHERE kind = 'config')
+           AND to_timestamp($2::float8 / 1000) > clock_timestamp()
+       ), delivery AS (
+         INSERT INTO webhook_deliveries (id) SELECT $7::text FROM head WHERE $7::text IS NOT NULL
+         ON CONFLICT (id) DO NOTHING RETURNING id
+       )
+       INSERT INTO versions (kind, version, activates_at, digest, body, created_by, reason)
+       SELECT 'config', $1::bigint + 1, to_timestamp($2::float8 / 1000), $3, $4::jsonb, $5, $6 FROM head
+       WHERE $7::text IS NULL OR EXISTS (SELECT FROM delivery)
+       RETURNING ${VERSION_COLUMNS}`,
+      [
+        config.base,
+        config.activatesAtMs,
+        config.digest,
+        JSON.stringify(config.body),
+        config.createdBy,
+        config.reason,
+        config.delivery,
+      ],
+    );
+    return rows[0] ?? null;
+  } catch (error) {
+    // Another replica publishes the same number at this moment: nothing of this statement stays.
+    if (sqlState(error) === SQLSTATE.uniqueViolation) return null;
+    throw error;
+  }
 }
 
-/** Epoch milliseconds of the database's clock. */
-export async function readDatabaseNow(db: Queryable): Promise<number> {
-  const { rows } = await db.query<{ now: number }>(
-    "SELECT (extract(epoch FROM clock_timestamp()) * 1000)::float8 AS now",
-  );
-  return rows[0]?.now ?? Number.NaN;
+/** The configs that rule now or may rule later, and the database's clock. */
+export interface ConfigSchedule {
+  nowMs: number;
+  /** 0 where there is no config. */
+  highest: number;
+  /** The ruling one and all above it, highest first: none below it can ever rule again. */
+  documents: VersionDocument[];
 }
 
-/** By config version: the first tick that it ruled, in epoch milliseconds. Also what the pruned ticks said. */
-export async function readFirstTicks(db: Queryable): Promise<Map<number, number>> {
+export async function readConfigSchedule(db: Queryable): Promise<ConfigSchedule> {
+  const { rows } = await db.query<{ nowMs: number; version: number | null } & Record<string, unknown>>(
+    `SELECT (extract(epoch FROM clock.now) * 1000)::float8 AS "nowMs", document.*
+     FROM (SELECT clock_timestamp() AS now) AS clock
+     LEFT JOIN LATERAL (
+       SELECT ${VERSION_COLUMNS} FROM versions WHERE kind = 'config' AND version >= (
+         SELECT coalesce(max(version), 0) FROM versions WHERE kind = 'config' AND activates_at <= clock.now)
+     ) AS document ON true
+     ORDER BY document.version DESC`,
+  );
+  const documents = rows
+    .filter((row) => row.version !== null)
+    .map(({ nowMs, ...document }) => document as unknown as VersionDocument);
+  return { nowMs: rows[0]?.nowMs ?? Number.NaN, highest: documents[0]?.version ?? 0, documents };
+}
+
+/** Config versions below `before` (null: all), highest first, at most `limit`. */
+export async function readConfigPage(
+  db: Queryable,
+  before: number | null,
+  limit: number,
+): Promise<VersionDocument[]> {
+  const { rows } = await db.query<DocumentRow>(
+    `SELECT ${VERSION_COLUMNS} FROM versions
+     WHERE kind = 'config' AND ($1::bigint IS NULL OR version < $1::bigint) ORDER BY version DESC LIMIT $2`,
+    [before, limit],
+  );
+  return rows;
+}
+
+/** By config version from `lowest` to `highest`: the first tick that it ruled, in epoch ms. Also what pruned ticks said. */
+export async function readFirstTicks(
+  db: Queryable,
+  lowest: number,
+  highest: number,
+): Promise<Map<number, number>> {
   const { rows } = await db.query<{ version: number; tickMs: number }>(
     `SELECT version::float8 AS version, (extract(epoch FROM min(tick)) * 1000)::float8 AS "tickMs"
      FROM (SELECT version, tick FROM config_first_ticks UNION ALL SELECT config, tick FROM ticks) AS seen
-     GROUP BY version`,
+     WHERE version BETWEEN $1 AND $2 GROUP BY version`,
+    [lowest, highest],
   );
   return new Map(rows.map(({ version, tickMs }) => [version, tickMs]));
 }

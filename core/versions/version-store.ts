@@ -1,7 +1,7 @@
 import type { Queryable } from "../postgres/database.js";
 import type { VersionDocument, VersionKind } from "./version.js";
 
-const COLUMNS = `kind, version, digest, body, created_by AS "createdBy", reason,
+export const VERSION_COLUMNS = `kind, version, digest, body, created_by AS "createdBy", reason,
   (extract(epoch FROM activates_at) * 1000)::float8 AS "activatesAtMs",
   (extract(epoch FROM created_at) * 1000)::float8 AS "createdAtMs"`;
 
@@ -14,7 +14,7 @@ export async function readVersion(
   version: number,
 ): Promise<VersionDocument | null> {
   const { rows } = await db.query<VersionRow>(
-    `SELECT ${COLUMNS} FROM versions WHERE kind = $1 AND version = $2`,
+    `SELECT ${VERSION_COLUMNS} FROM versions WHERE kind = $1 AND version = $2`,
     [kind, version],
   );
   return rows[0] ?? null;
@@ -27,7 +27,7 @@ export async function readNewestVersions(
   limit: number,
 ): Promise<VersionDocument[]> {
   const { rows } = await db.query<VersionRow>(
-    `SELECT ${COLUMNS} FROM versions WHERE kind = $1 ORDER BY version DESC LIMIT $2`,
+    `SELECT ${VERSION_COLUMNS} FROM versions WHERE kind = $1 ORDER BY version DESC LIMIT $2`,
     [kind, limit],
   );
   return rows;
@@ -36,7 +36,7 @@ export async function readNewestVersions(
 /** The highest version whose activation has come by the database's clock, or null. */
 export async function readActiveVersion(db: Queryable, kind: VersionKind): Promise<VersionDocument | null> {
   const { rows } = await db.query<VersionRow>(
-    `SELECT ${COLUMNS} FROM versions WHERE kind = $1 AND activates_at <= now() ORDER BY version DESC LIMIT 1`,
+    `SELECT ${VERSION_COLUMNS} FROM versions WHERE kind = $1 AND activates_at <= now() ORDER BY version DESC LIMIT 1`,
     [kind],
   );
   return rows[0] ?? null;
@@ -87,7 +87,7 @@ export async function publishRing(db: Queryable, ring: RingPublication): Promise
      SELECT 'ring', $3::bigint + 1, now(), $4, $5::jsonb, $6, $7 FROM lease
      WHERE $3::bigint = (SELECT coalesce(max(version), 0) FROM versions WHERE kind = 'ring')
      ON CONFLICT (kind, version) DO NOTHING
-     RETURNING ${COLUMNS}`,
+     RETURNING ${VERSION_COLUMNS}`,
     [ring.holder, ring.term, ring.base, ring.digest, JSON.stringify(ring.body), ring.createdBy, ring.reason],
   );
   return rows[0] ?? null;

@@ -38,13 +38,14 @@ function jsonOrText(text: string): unknown {
   }
 }
 
-/** `+5s` from `nowMs`, or an ISO time, as ISO. */
-export function activationTime(text: string, nowMs: number): string {
+/** What `--at` says, as the API takes it: `+5s` counts from now by the database's clock. */
+export function activation(text: string): { activatesInMs: number } | { activatesAt: string } {
   const [, amount, unit] = /^\+(\d+(?:\.\d+)?)(ms|s|m|h)$/.exec(text) ?? [];
-  const ms =
-    amount === undefined ? Date.parse(text) : nowMs + Number(amount) * (UNIT_MS[unit ?? "s"] ?? 1000);
-  const time = new Date(ms);
-  if (!Number.isNaN(time.getTime())) return time.toISOString();
+  if (amount !== undefined) {
+    return { activatesInMs: Math.round(Number(amount) * (UNIT_MS[unit ?? "s"] ?? 1000)) };
+  }
+  const time = new Date(text);
+  if (!Number.isNaN(time.getTime())) return { activatesAt: time.toISOString() };
   throw new CliError("usage", `--at ${text}: must be like +5s, +2m, +1h, or an ISO time`, EXIT.usage);
 }
 

@@ -6,7 +6,7 @@ import { readEnvironment } from "../../environment.js";
 import { controlPlaneUrls, findRunningUp } from "../../fleet-location.js";
 import { type Output, table } from "../../output.js";
 import { type CommonOptions, examples, fleetCommand, runCommand, wholeNumber } from "../common.js";
-import { activationTime, applyAssignments, configDifferences } from "./assignments.js";
+import { activation, applyAssignments, configDifferences } from "./assignments.js";
 
 interface Entry {
   version: number;
@@ -18,6 +18,8 @@ interface Entry {
 }
 
 interface ConfigAnswer {
+  /** The database's clock. */
+  now: string;
   highest: number;
   current: Entry | null;
   upcoming: Entry[];
@@ -25,6 +27,13 @@ interface ConfigAnswer {
 
 interface HistoryAnswer {
   versions: (Entry & { firstTick: string | null })[];
+  /** Where the next page begins; null where there is none. */
+  before: number | null;
+}
+
+interface HistoryOptions extends CommonOptions {
+  before?: number;
+  limit: number;
 }
 
 interface SetOptions extends CommonOptions {
@@ -71,12 +80,12 @@ function setCommand(): Command {
     .action((assignments: string[], options: SetOptions) =>
       runCommand(options, async (output) => {
         const answer = await ask<ConfigAnswer>(options, "/v1/config");
-        const newest = answer.upcoming.at(-1) ?? answer.current;
-        const base = options.file === undefined ? (newest?.config ?? {}) : readConfig(options.file);
+        const before = rulingBefore(answer, options.at);
+        const base = options.file === undefined ? before : readConfig(options.file);
         if (options.file === undefined && assignments.length === 0) {
           throw new CliError("usage", "say what to set: key=value, or --file", EXIT.usage);
         }
-        return put(options, output, applyAssignments(base, assignments), answer.highest);
+        return put(options, output, { before, after: applyAssignments(base, assignments) }, answer.highest);
       }),
     );
 }
@@ -86,18 +95,23 @@ function rollbackCommand(): Command {
     .argument("<version>", "whose content", VERSION)
     .action((version: number, options: SetOptions) =>
       runCommand(options, async (output) => {
-        const { highest } = await ask<ConfigAnswer>(options, "/v1/config");
+        const answer = await ask<ConfigAnswer>(options, "/v1/config");
         const { config } = await entryOf(options, version);
-        return put({ reason: `rollback to ${version}`, ...options }, output, config, highest);
+        const change = { before: rulingBefore(answer, options.at), after: config };
+        return put({ reason: `rollback to ${version}`, ...options }, output, change, answer.highest);
       }),
     );
 }
 
 function historyCommand(): Command {
-  return fleetCommand("history", "every version: who, when, why, and the first tick that it ruled").action(
-    (options: CommonOptions) =>
+  return fleetCommand("history", "versions, newest first: who, when, why, and the first tick that each ruled")
+    .option("--limit <n>", "at most so many", wholeNumber(1, 500), 50)
+    .option("--before <version>", "only those below it", VERSION)
+    .action((options: HistoryOptions) =>
       runCommand(options, async (output) => {
-        const answer = await ask<HistoryAnswer>(options, "/v1/config/history");
+        const before = options.before === undefined ? "" : `&before=${options.before}`;
+        const path = `/v1/config/history?limit=${options.limit}${before}`;
+        const answer = await ask<HistoryAnswer>(options, path);
         const rows = answer.versions.map((each) => [
           String(each.version),
           each.activatesAt,
@@ -105,10 +119,12 @@ function historyCommand(): Command {
           each.createdBy,
           each.reason,
         ]);
-        output.print(answer, table(["VERSION", "ACTIVATES", "FIRST TICK", "BY", "REASON"], rows));
+        const lines = table(["VERSION", "ACTIVATES", "FIRST TICK", "BY", "REASON"], rows);
+        const more = answer.before === null ? "" : `\nolder ones: --before ${answer.before}`;
+        output.print(answer, lines + more);
         return EXIT.ok;
       }),
-  );
+    );
 }
 
 function diffCommand(): Command {
@@ -120,8 +136,7 @@ function diffCommand(): Command {
         const before = await entryOf(options, from);
         const after = await entryOf(options, to);
         const differences = configDifferences(before.config, after.config);
-        const lines = differences.map((each) => `${each.path}: ${each.before ?? "–"} → ${each.after ?? "–"}`);
-        output.print({ from, to, differences }, lines.join("\n") || "no difference");
+        output.print({ from, to, differences }, inWords(differences).join("\n") || "no difference");
         return EXIT.ok;
       }),
     );
@@ -146,28 +161,46 @@ function withScheduling(command: Command): Command {
     .option("--reason <text>", "why, for the history");
 }
 
-async function put(options: SetOptions, output: Output, config: unknown, highest: number): Promise<number> {
-  const activatesAt = options.at === undefined ? undefined : activationTime(options.at, Date.now());
+/** The config that a change at `--at` (default: now) comes after: what rules just before, by the database's clock. */
+function rulingBefore(answer: ConfigAnswer, at: string | undefined): Record<string, unknown> {
+  const now = Date.parse(answer.now);
+  const wanted = at === undefined ? { activatesInMs: 0 } : activation(at);
+  const atMs = "activatesAt" in wanted ? Date.parse(wanted.activatesAt) : now + wanted.activatesInMs;
+  const earlier = answer.upcoming.filter((each) => Date.parse(each.activatesAt) < atMs);
+  return (earlier.at(-1) ?? answer.current)?.config ?? {};
+}
+
+async function put(
+  options: SetOptions,
+  output: Output,
+  change: { before: unknown; after: unknown },
+  highest: number,
+): Promise<number> {
   const entry = await ask<Entry>(options, "/v1/config", {
     method: "PUT",
     ifMatch: highest,
     body: {
-      config,
-      ...(activatesAt === undefined ? {} : { activatesAt }),
+      config: change.after,
+      ...(options.at === undefined ? {} : activation(options.at)),
       ...(options.replace === true ? { replace: true } : {}),
       ...(options.reason === undefined ? {} : { reason: options.reason }),
       by: `${process.env["USER"] ?? "somebody"} (cli)`.slice(0, 100),
     },
   });
-  output.print(entry, `config ${entry.version} rules from the first tick at or after ${entry.activatesAt}`);
+  const differences = inWords(configDifferences(change.before, change.after)).join(", ") || "no difference";
+  output.print(
+    entry,
+    `config ${entry.version} rules from the first tick at or after ${entry.activatesAt} (${differences})`,
+  );
   return EXIT.ok;
 }
 
+function inWords(differences: ReturnType<typeof configDifferences>): string[] {
+  return differences.map(({ path, before, after }) => `${path}: ${before ?? "–"} → ${after ?? "–"}`);
+}
+
 async function entryOf(options: CommonOptions, version: number): Promise<Entry> {
-  const { versions } = await ask<HistoryAnswer>(options, "/v1/config/history");
-  const entry = versions.find((each) => each.version === version);
-  if (entry !== undefined) return entry;
-  throw new CliError("config_not_found", `there is no config version ${version} in the history`);
+  return await ask<Entry>(options, `/v1/config/${version}`);
 }
 
 /** The token: API_TOKEN, else that of the running `up`. */

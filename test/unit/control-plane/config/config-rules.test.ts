@@ -34,7 +34,7 @@ describe("placeConfig", () => {
   const first = { version: 1, activatesAtMs: 0, tickMs: 1000 };
   const later = { version: 2, activatesAtMs: 10_000, tickMs: 300 };
   const place = (versions: (typeof first)[], wantedMs: number | null, replace = false) =>
-    placeConfig({ versions, nowMs: 5100, wantedMs, replace });
+    placeConfig({ versions, nowMs: 5100, wantedMs, mayReplace: () => replace });
 
   test("rounds up to the grid in force by then, a pending one's included", () => {
     expect(place([first], 7001)).toEqual({ kind: "at", activatesAtMs: 8000 });
