@@ -48,6 +48,11 @@ function startupOptions(options: DatabaseOptions): string {
   return settings.map((setting) => `-c ${setting}`).join(" ");
 }
 
+/** How long the client waits for a server that should have given up a statement by itself. */
+export function clientTimeoutMs(statementTimeoutMs: number): number {
+  return statementTimeoutMs + 500;
+}
+
 /** Connection settings shared by the pool and by single sessions. */
 export function clientConfig(options: DatabaseOptions): pg.ClientConfig {
   return {
@@ -55,7 +60,7 @@ export function clientConfig(options: DatabaseOptions): pg.ClientConfig {
     application_name: options.applicationName,
     options: startupOptions(options),
     connectionTimeoutMillis: 3000,
-    query_timeout: options.statementTimeoutMs + 500,
+    query_timeout: clientTimeoutMs(options.statementTimeoutMs),
     keepAlive: true,
     keepAliveInitialDelayMillis: 1000,
   };

@@ -1,5 +1,11 @@
 import pg from "pg";
-import { clientConfig, type DatabaseOptions, type QueryResult, type Row } from "./database.js";
+import {
+  clientConfig,
+  clientTimeoutMs,
+  type DatabaseOptions,
+  type QueryResult,
+  type Row,
+} from "./database.js";
 import { SQLSTATE } from "./errors.js";
 
 /**
@@ -21,13 +27,19 @@ export class Session {
   async query<R extends Row = Row>(text: string, values?: readonly unknown[]): Promise<QueryResult<R>> {
     const client = await this.#connected();
     try {
-      const result: unknown = await client.query(text, values as unknown[]);
+      const result: unknown = await client.query(this.#bounded(text, values));
       const last = (Array.isArray(result) ? result[result.length - 1] : result) as pg.QueryResult<R>;
       return { rows: last.rows, rowCount: last.rowCount ?? 0 };
     } catch (error) {
       if (!(error instanceof pg.DatabaseError) || isFatal(error)) this.#drop(client);
       throw error;
     }
+  }
+
+  /** The client's own limit, for a server that says nothing, goes with the server's. */
+  #bounded(text: string, values: readonly unknown[] | undefined): pg.QueryConfig {
+    const query_timeout = clientTimeoutMs(this.#statementTimeoutMs);
+    return { text, ...(values === undefined ? {} : { values: values as unknown[] }), query_timeout };
   }
 
   /** Takes effect before the next statement; costs a round trip only where it changes. */

@@ -109,7 +109,7 @@ export const PLANTED_BUGS: readonly PlantedBug[] = [
   {
     name: "no proof at all",
     sql: inWork((text) => text.replaceAll("SELECT FROM ticks WHERE tick = $2", "SELECT")),
-    foundBySeed: 342,
+    foundBySeed: 2858,
     breaks: "S2",
   },
   {
@@ -145,7 +145,7 @@ export const PLANTED_BUGS: readonly PlantedBug[] = [
   {
     name: "publish doesn't check holder and term",
     sql: inPublish((text) => text.replace("holder = $1 AND term = $2 AND", "")),
-    foundBySeed: 359,
+    foundBySeed: 656,
     breaks: "S6",
   },
   {

@@ -35,6 +35,7 @@ const STATEMENTS: [name: string, sign: RegExp, model: Model][] = [
   ["workRows", /UPDATE work_items/, workRows],
   ["checkProof", /AS sealed,.* AS young/, checkProof],
   ["unworkedIds", /SELECT id::text AS id FROM work_items.*lasttick </, unworkedIds],
+  ["countRows", /SELECT count\(\*\)::int AS count FROM work_items WHERE slot/, countRows],
   ["hasUnworkedRows", /SELECT EXISTS \(SELECT FROM work_items.*AS found/, hasUnworkedRows],
   ["readWorkEvidence", /AS "hasRows"/, readWorkEvidence],
   ["countSlotRows", /GROUP BY slot/, countSlotRows],
@@ -344,6 +345,18 @@ function* hasUnworkedRows(
 ): Statement<Row[]> {
   yield "turn";
   return [{ found: unworked(engine, values[0] as number[], Date.parse(values[1] as string)).length > 0 }];
+}
+
+function* countRows(
+  engine: PostgresEngine,
+  _tx: Transaction,
+  _text: string,
+  values: readonly unknown[],
+): Statement<Row[]> {
+  yield "turn";
+  const slots = values[0] as number[];
+  const held = engine.items.filter((item) => slots.includes(item.slot) && item.history.length > 0);
+  return [{ count: held.length }];
 }
 
 function* readWorkEvidence(

@@ -40,8 +40,11 @@ export async function workChunk(
 
   async function workScope(part: WorkScope, conflicts: number): Promise<void> {
     const excluding = { ...order, excludedIds: failing.ids };
+    // However many statements it takes, the limit is the chunk's.
+    const limit = part.limit === undefined ? undefined : part.limit - result.rows;
+    if (limit !== undefined && limit <= 0) return;
     try {
-      result.rows += await workRows(db, excluding, part);
+      result.rows += await workRows(db, excluding, limit === undefined ? part : { ...part, limit });
     } catch (error) {
       const state = sqlState(error);
       if (state === null) throw error;

@@ -1,13 +1,15 @@
 import type { Queryable } from "../../core/postgres/database.js";
-import { type Chunk, chunkSlots, rotateChunks, splitChunks } from "../slice/chunks.js";
+import { type Chunk, chunkSlots, fitChunks, rotateChunks } from "../slice/chunks.js";
 import type { Slice } from "../slice/slice.js";
 import { type ChunkResult, workChunk } from "./chunk-worker.js";
 import { FailingRows } from "./failing-rows.js";
-import { hasUnworkedRows, type WorkOrder } from "./work-store.js";
+import { countRows, hasUnworkedRows, type WorkOrder } from "./work-store.js";
 
 const HANDOVER_POLL_MS = 20;
 /** Ticks for which a contended chunk goes around locks straight away instead of waiting for them first. */
 const CONTENDED_TICKS = 10;
+/** Of a slice never seen before, the rows of this many slots are counted, to know how to cut it. */
+const SAMPLED_SLOTS = 32;
 
 export interface TickPlan {
   slice: Slice;
@@ -41,6 +43,25 @@ interface Clock {
 
 export type BatchObserver = (rows: number, durationMs: number) => void;
 
+/** Slots that one statement works; of rows whose predecessor may be late only those worked at `notBefore` or later. */
+interface Part {
+  slots: readonly number[];
+  /** ISO time; null where nobody is waited for. */
+  notBefore: string | null;
+}
+
+type PartsOf = (chunk: Chunk) => Part[];
+
+function partsByWaiting(waiting: ReadonlySet<number>, previousTick: string | null): PartsOf {
+  return ({ slots }) =>
+    waiting.size === 0
+      ? [{ slots, notBefore: null }]
+      : [
+          { slots: slots.filter((slot) => !waiting.has(slot)), notBefore: null },
+          { slots: slots.filter((slot) => waiting.has(slot)), notBefore: previousTick },
+        ];
+}
+
 /** Works one tick of a slice after the other, and remembers between ticks how best to cut and order it. */
 export class TickWork {
   readonly #db: Queryable;
@@ -49,7 +70,8 @@ export class TickWork {
   readonly failing = new FailingRows();
   #ring = "";
   #chunks: Chunk[] = [];
-  #rowsPerSlot = 0;
+  /** As the last complete tick found it; null before anything is known. */
+  #rowsPerSlot: number | null = null;
   #firstSlot: number | null = null;
   #contendedTicks = 0;
 
@@ -60,8 +82,8 @@ export class TickWork {
   }
 
   async run(plan: TickPlan): Promise<TickOutcome> {
-    this.#cut(plan.slice);
     const startedAt = this.#clock.now();
+    await this.#cut(plan.slice);
     const outcome: TickOutcome = {
       rows: 0,
       complete: true,
@@ -71,52 +93,51 @@ export class TickWork {
     };
     const left = () => plan.budgetMs - (this.#clock.now() - startedAt);
     const waiting = new Set(plan.waiting);
-    const overrunAt = await this.#workChunks(plan, waiting, outcome, left);
-    this.#firstSlot = overrunAt;
-    outcome.complete = overrunAt === null;
-    if (waiting.size > 0 && outcome.complete) await this.#handOver(plan, outcome, left, startedAt);
+    for (const chunk of this.#chunks) chunk.rows = 0;
+    await this.#pass(plan, partsByWaiting(waiting, plan.previousTick), outcome, left);
+    if (waiting.size > 0 && outcome.complete) await this.#handOver(plan, waiting, outcome, left, startedAt);
     await this.#retryFailing(plan, outcome);
-    this.#chunks = splitChunks(this.#chunks);
     if (outcome.complete && plan.slice.slots.length > 0) {
       this.#rowsPerSlot = outcome.rows / plan.slice.slots.length;
     }
+    this.#chunks = fitChunks(this.#chunks, outcome.complete ? this.#rowsPerSlot : null);
     if (outcome.contendedChunks > 0) this.#contendedTicks = CONTENDED_TICKS;
     else if (this.#contendedTicks > 0) this.#contendedTicks -= 1;
     return outcome;
   }
 
-  #cut(slice: Slice): void {
+  async #cut(slice: Slice): Promise<void> {
     if (slice.ring.digest === this.#ring) return;
+    // One statement over an unknown number of rows might never end in time.
+    this.#rowsPerSlot ??= await this.#sampleRowsPerSlot(slice.slots);
     this.#ring = slice.ring.digest;
     this.#chunks = chunkSlots(slice.slots, this.#rowsPerSlot);
     this.failing.keepSlots(new Set(slice.slots));
   }
 
-  /** Returns the slot at which the tick's time or rows ran out, null where all were reached. */
-  async #workChunks(
-    plan: TickPlan,
-    waiting: ReadonlySet<number>,
-    outcome: TickOutcome,
-    left: () => number,
-  ): Promise<number | null> {
+  async #sampleRowsPerSlot(slots: readonly number[]): Promise<number> {
+    const every = Math.max(1, Math.floor(slots.length / SAMPLED_SLOTS));
+    const sample = slots.filter((_, index) => index % every === 0);
+    return sample.length === 0 ? 0 : (await countRows(this.#db, sample)) / sample.length;
+  }
+
+  /** Works the given parts of each chunk, until all were reached or the tick's time or rows run out. */
+  async #pass(plan: TickPlan, partsOf: PartsOf, outcome: TickOutcome, left: () => number): Promise<void> {
     for (const chunk of rotateChunks(this.#chunks, this.#firstSlot)) {
-      const rowsLeft = plan.maxRows === null ? null : plan.maxRows - outcome.rows;
-      const first = chunk.slots[0] ?? 0;
-      if (left() <= 0 || (rowsLeft !== null && rowsLeft <= 0)) return first;
-      const ready = chunk.slots.filter((slot) => !waiting.has(slot));
-      const arriving = waiting.size === 0 ? [] : chunk.slots.filter((slot) => waiting.has(slot));
-      chunk.rows = 0;
-      for (const [slots, notBefore] of [
-        [ready, null],
-        [arriving, plan.previousTick],
-      ] as const) {
+      for (const { slots, notBefore } of partsOf(chunk)) {
         if (slots.length === 0) continue;
-        const result = await this.#work(plan, slots, notBefore, outcome, rowsLeft);
-        chunk.rows += result.rows;
-        if (result.timedOut) return first;
+        const rowsLeft = plan.maxRows === null ? null : plan.maxRows - outcome.rows;
+        const isOver = left() <= 0 || (rowsLeft !== null && rowsLeft <= 0);
+        const result = isOver ? null : await this.#work(plan, slots, notBefore, outcome, rowsLeft);
+        if (result !== null) chunk.rows = result.timedOut ? null : (chunk.rows ?? 0) + result.rows;
+        if (result !== null && !result.timedOut) continue;
+        // The next tick starts here, so that no tail starves.
+        this.#firstSlot = chunk.slots[0] ?? 0;
+        outcome.complete = false;
+        return;
       }
     }
-    return null;
+    this.#firstSlot = null;
   }
 
   async #work(
@@ -148,19 +169,18 @@ export class TickWork {
    */
   async #handOver(
     plan: TickPlan,
+    waiting: ReadonlySet<number>,
     outcome: TickOutcome,
     left: () => number,
     startedAt: number,
   ): Promise<void> {
-    while (await hasUnworkedRows(this.#db, plan.waiting, plan.order.tick)) {
+    while (outcome.complete && (await hasUnworkedRows(this.#db, plan.waiting, plan.order.tick))) {
       outcome.handoverWaits += 1;
       const patient = this.#clock.now() - startedAt < plan.handoverMs;
       if (patient) await this.#clock.sleep(HANDOVER_POLL_MS);
-      if (left() <= 0) {
-        outcome.complete = false;
-        return;
-      }
-      await this.#work(plan, plan.waiting, patient ? plan.previousTick : null, outcome, null);
+      const notBefore = patient ? plan.previousTick : null;
+      const arriving = (chunk: Chunk) => [{ slots: chunk.slots.filter((s) => waiting.has(s)), notBefore }];
+      await this.#pass(plan, arriving, outcome, left);
       if (!patient) return;
     }
   }

@@ -90,6 +90,15 @@ export async function hasUnworkedRows(
   return rows[0]?.found === true;
 }
 
+/** How many rows `slots` hold. */
+export async function countRows(db: Queryable, slots: readonly number[]): Promise<number> {
+  const { rows } = await db.query<{ count: number }>(
+    "SELECT count(*)::int AS count FROM work_items WHERE slot = ANY($1::int2[])",
+    [slots],
+  );
+  return rows[0]?.count ?? 0;
+}
+
 /** Why a tick's statements work nothing: whether the proof stands, and whether the tick is still young enough. */
 export async function checkProof(
   db: Queryable,

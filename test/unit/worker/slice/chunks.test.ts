@@ -1,7 +1,7 @@
 import fc from "fast-check";
 import { describe, expect, test } from "vitest";
 import { SLOT_COUNT } from "../../../../core/ring/slots.js";
-import { type Chunk, chunkSlots, rotateChunks, splitChunks } from "../../../../worker/slice/chunks.js";
+import { type Chunk, chunkSlots, fitChunks, rotateChunks } from "../../../../worker/slice/chunks.js";
 
 const anySlots = fc
   .uniqueArray(fc.nat(SLOT_COUNT - 1), { maxLength: 400 })
@@ -21,7 +21,7 @@ describe("cutting a slice", () => {
       fc.property(anySlots, fc.double({ min: 0, max: 1e6, noNaN: true }), (slots, rowsPerSlot) => {
         const chunks = chunkSlots(slots, rowsPerSlot);
         expect(slotsOf(chunks)).toEqual(slots);
-        expect(chunks.every((chunk) => chunk.slots.length > 0 && chunk.rows === null)).toBe(true);
+        expect(chunks.every((chunk) => chunk.slots.length > 0 && chunk.rows === 0)).toBe(true);
       }),
     );
   });
@@ -37,23 +37,33 @@ describe("cutting a slice", () => {
   });
 });
 
-describe("splitting chunks that turned out too large", () => {
-  test("keeps the slots and their order, and touches no other chunk", () => {
+describe("fitting chunks to what they turned out to hold", () => {
+  test("keeps the slots and their order, and touches no chunk that fits", () => {
     fc.assert(
       fc.property(anyChunks, (chunks) => {
-        const split = splitChunks(chunks);
-        expect(slotsOf(split)).toEqual(slotsOf(chunks));
-        const kept = chunks.filter(({ rows, slots }) => rows === null || rows <= 5000 || slots.length === 1);
-        expect(split.filter((chunk) => chunks.includes(chunk))).toEqual(kept);
+        const fitted = fitChunks(chunks, null);
+        expect(slotsOf(fitted)).toEqual(slotsOf(chunks));
+        const kept = chunks.filter(({ rows }) => rows !== null && rows <= 5000);
+        expect(fitted.filter((chunk) => chunks.includes(chunk))).toEqual(kept);
       }),
     );
   });
 
-  test("halves them, and forgets what the whole held", () => {
-    expect(splitChunks([{ slots: [1, 2, 3], rows: 5001 }])).toEqual([
-      { slots: [1], rows: null },
-      { slots: [2, 3], rows: null },
-    ]);
+  test("cuts what was too large to about 3,000 rows, and what couldn't be worked in time into 8", () => {
+    const slots = [...Array(16).keys()];
+    const lengths = (rows: number | null) => fitChunks([{ slots, rows }], null).map((c) => c.slots.length);
+    expect(lengths(5000)).toEqual([16]);
+    expect(lengths(5001)).toEqual([8, 8]);
+    expect(lengths(24_000)).toEqual(Array(8).fill(2));
+    expect(lengths(null)).toEqual(Array(8).fill(2));
+    expect(fitChunks([{ slots: [3], rows: null }], null)).toEqual([{ slots: [3], rows: 0 }]);
+  });
+
+  test("after a slow time, or where rows have gone, a complete tick leads back to few chunks", () => {
+    const chunks = [...Array(40).keys()].map((slot): Chunk => ({ slots: [slot], rows: 10 }));
+    expect(fitChunks(chunks, null)).toEqual(chunks);
+    expect(fitChunks(chunks, 10)).toEqual([{ slots: chunks.flatMap((chunk) => chunk.slots), rows: 0 }]);
+    expect(fitChunks(chunks, 2000)).toEqual(chunks);
   });
 });
 
@@ -76,7 +86,7 @@ describe("the order of work after a tick that was too short", () => {
   });
 
   test("also where that slot has gone to another worker: with the next behind it", () => {
-    const chunks = [2, 4, 6].map((slot): Chunk => ({ slots: [slot], rows: null }));
+    const chunks = [2, 4, 6].map((slot): Chunk => ({ slots: [slot], rows: 0 }));
     const firsts = (slot: number | null) => rotateChunks(chunks, slot).map((chunk) => chunk.slots[0]);
     expect(firsts(3)).toEqual([4, 6, 2]);
     expect(firsts(7)).toEqual([2, 4, 6]);
