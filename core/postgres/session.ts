@@ -37,7 +37,7 @@ export class Session {
   }
 
   /** The client's own limit, for a server that says nothing, goes with the server's. */
-  #bounded(text: string, values: readonly unknown[] | undefined): pg.QueryConfig {
+  #bounded(text: string, values: readonly unknown[] | undefined): pg.QueryConfig & { query_timeout: number } {
     const query_timeout = clientTimeoutMs(this.#statementTimeoutMs);
     return { text, ...(values === undefined ? {} : { values: values as unknown[] }), query_timeout };
   }
