@@ -1,6 +1,5 @@
 import type { Logger } from "pino";
 import { collectDefaultMetrics, Registry } from "prom-client";
-import { healthRouter } from "../core/http/health.js";
 import { createApp, listen } from "../core/http/server.js";
 import type { Running } from "../core/lifecycle/process.js";
 import { awaitSchema } from "../core/postgres/await-schema.js";
@@ -8,14 +7,9 @@ import { Database } from "../core/postgres/database.js";
 import { registerPoolMetrics } from "../core/postgres/pool-metrics.js";
 import { fleetId, nextIncarnation } from "../core/postgres/schema.js";
 import type { ControlPlaneSettings } from "../core/settings/settings.js";
-import { notReady } from "./api/not-ready.js";
-import { apiRouter } from "./api/router.js";
-import { configRouter } from "./config/config-router.js";
 import { ControlPlane } from "./control-plane.js";
-import { webhookRouter } from "./webhook/webhook-router.js";
+import { controlPlaneRouters } from "./routers.js";
 
-/** A loop that makes no round for this long is stuck. */
-const STUCK_AFTER_MS = 15_000;
 const STATEMENT_TIMEOUT_MS = 5000;
 
 /** Wires a control-plane replica and starts it: HTTP first, so that it can tell what it waits for. */
@@ -25,20 +19,13 @@ export async function startControlPlane(settings: ControlPlaneSettings, log: Log
   const abort = new AbortController();
   let obstacle: string | null = "Postgres";
   let plane: ControlPlane | null = null;
-  const health = healthRouter({
-    live: () => plane?.stuckFor(STUCK_AFTER_MS) ?? null,
-    ready: () => (plane === null ? [obstacle ?? "Postgres"] : plane.missing()),
+  const routers = controlPlaneRouters({
+    settings,
     registry,
+    plane: () => plane,
+    obstacle: () => obstacle ?? "Postgres",
   });
-  const joined = (): ControlPlane => plane ?? notReady();
-  const config = configRouter(() => joined().config, settings.apiToken);
-  const secrets = [settings.webhookSecret, settings.webhookSecretPrevious].filter((each) => each !== null);
-  const webhook = webhookRouter(() => joined().webhook, secrets);
-  const http = await listen(
-    createApp([health, apiRouter(() => plane?.api ?? null), config, webhook], log),
-    settings.host,
-    settings.port,
-  );
+  const http = await listen(createApp(routers, log), settings.host, settings.port);
   log.info({ url: http.url }, `listening on ${http.url}`);
   const starting = join(settings, log, registry, abort.signal, (what) => {
     obstacle = what;

@@ -22,6 +22,7 @@ import { PlannerMetrics } from "./planner/planner-metrics.js";
 import { SlotRowsCache } from "./planner/slot-rows-cache.js";
 import { NewestVersions } from "./publish/newest-versions.js";
 import { RingPublisher } from "./publish/ring-publisher.js";
+import { VersionStream } from "./stream/version-stream.js";
 import { ConfigSource } from "./webhook/config-source.js";
 import { webhookResults } from "./webhook/webhook-metrics.js";
 import { WebhookService } from "./webhook/webhook-service.js";
@@ -52,6 +53,8 @@ export class ControlPlane {
   /** Changes and history of configs: what every replica serves. */
   readonly config: ConfigService;
   readonly webhook: WebhookService;
+  readonly stream: VersionStream;
+  readonly #streamLoop: Loop;
   readonly #plannerLoop: Loop;
   readonly #loops: Loop[];
 
@@ -144,6 +147,8 @@ export class ControlPlane {
     const onPostgres = (step: () => Promise<number>) =>
       new Loop({ step, onError: (error) => postgresOutage.failed(error) });
     this.#plannerLoop = onPostgres(() => planner.step());
+    this.stream = new VersionStream(db, () => this.#streamLoop.wake(), registry);
+    this.#streamLoop = onPostgres(() => this.stream.step());
     this.#loops = [
       onPostgres(async () => {
         const pauseMs = await this.#newest.step();
@@ -157,6 +162,7 @@ export class ControlPlane {
       onPostgres(() => this.#slotRows.step()),
       onPostgres(() => housekeeping.step()),
       onPostgres(() => snapshots.step()),
+      this.#streamLoop,
       onPostgres(async () => {
         await recordFirstTicks(db);
         return FIRST_TICKS_MS;
@@ -195,6 +201,7 @@ export class ControlPlane {
   }
 
   async stop(): Promise<void> {
+    this.stream.stop();
     for (const loop of this.#loops) await loop.stop();
     await this.#leadership.resign().catch(() => undefined);
     this.#redis.disconnect();
@@ -209,7 +216,7 @@ export class ControlPlane {
   }
 
   #onHint(): void {
-    for (const loop of this.#loops.slice(0, 2)) loop.wake();
+    for (const loop of [...this.#loops.slice(0, 2), this.#streamLoop]) loop.wake();
   }
 
   #onLook(): void {

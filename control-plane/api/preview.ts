@@ -7,30 +7,38 @@ const MAX_WORKERS = 1000;
 const nameSchema = z.string().regex(/^[A-Za-z0-9._-]{1,63}$/);
 
 /** Either a number of workers, or names that join and leave. */
-export const previewRequestSchema = z.union([
-  z.strictObject({ workers: z.int().min(0).max(MAX_WORKERS) }),
-  z.strictObject({
-    join: z.array(nameSchema).max(MAX_WORKERS).default([]),
-    leave: z.array(nameSchema).max(MAX_WORKERS).default([]),
-  }),
-]);
+export const previewRequestSchema = z
+  .union([
+    z.strictObject({ workers: z.int().min(0).max(MAX_WORKERS) }),
+    z.strictObject({
+      join: z.array(nameSchema).max(MAX_WORKERS).default([]),
+      leave: z.array(nameSchema).max(MAX_WORKERS).default([]),
+    }),
+  ])
+  .meta({ id: "PreviewRequest" });
 
 export type PreviewRequest = z.infer<typeof previewRequestSchema>;
 
-export interface PreviewAnswer {
-  base: number | null;
-  rows: number;
-  moved: number;
-  ideal: number;
-  workers: {
-    worker: string;
-    seat: number | null;
-    before: number;
-    after: number;
-    gains: number;
-    loses: number;
-  }[];
-}
+export const previewAnswerSchema = z
+  .strictObject({
+    base: z.int().nullable().describe("The ring version that it was planned on."),
+    rows: z.int(),
+    moved: z.int().describe("Rows that would change their worker."),
+    ideal: z.int().describe("Rows that must, whatever the plan."),
+    workers: z.array(
+      z.strictObject({
+        worker: z.string(),
+        seat: z.int().nullable(),
+        before: z.int(),
+        after: z.int(),
+        gains: z.int(),
+        loses: z.int(),
+      }),
+    ),
+  })
+  .meta({ id: "PreviewAnswer" });
+
+export type PreviewAnswer = z.infer<typeof previewAnswerSchema>;
 
 /** What a change of membership would move, by the planner itself. Nothing changes. */
 export function previewRing(

@@ -1,3 +1,4 @@
+import { z } from "zod";
 import type { Queryable } from "../../core/postgres/database.js";
 import { openRingSnapshot, type RingSnapshot } from "../../core/ring/view.js";
 import type { VersionDocument } from "../../core/versions/version.js";
@@ -5,29 +6,39 @@ import { readNewestVersions } from "../../core/versions/version-store.js";
 
 const RECENT = 20;
 
-export interface RingSummary {
-  version: number;
-  digest: string;
-  activatesAt: string;
-  createdAt: string;
-  createdBy: string;
-  reason: string;
-  exceptions: number;
-  seats: {
-    seat: number;
-    worker: string;
-    incarnation: number;
-    weight: number;
-    revision: string;
-    slots: number;
-  }[];
-}
+const ringSummarySchema = z
+  .strictObject({
+    version: z.int(),
+    digest: z.string(),
+    activatesAt: z.iso.datetime(),
+    createdAt: z.iso.datetime(),
+    createdBy: z.string().describe("The leader that published it."),
+    reason: z.string(),
+    exceptions: z.int().describe("Runs of slots that lie elsewhere than the ring alone would have them."),
+    seats: z.array(
+      z.strictObject({
+        seat: z.int(),
+        worker: z.string(),
+        incarnation: z.int(),
+        weight: z.int(),
+        revision: z.string(),
+        slots: z.int(),
+      }),
+    ),
+  })
+  .meta({ id: "RingSummary" });
 
-export interface RingAnswer {
-  current: RingSummary | null;
-  upcoming: RingSummary[];
-  recent: RingSummary[];
-}
+export type RingSummary = z.infer<typeof ringSummarySchema>;
+
+export const ringAnswerSchema = z
+  .strictObject({
+    current: ringSummarySchema.nullable(),
+    upcoming: z.array(ringSummarySchema),
+    recent: z.array(ringSummarySchema).describe(`The newest ${RECENT}, newest first.`),
+  })
+  .meta({ id: "RingAnswer" });
+
+export type RingAnswer = z.infer<typeof ringAnswerSchema>;
 
 /** The ring view in force at `databaseNowMs`, those to come, and the newest 20, as JSON. */
 export async function ringAnswer(db: Queryable): Promise<RingAnswer> {
@@ -36,7 +47,7 @@ export async function ringAnswer(db: Queryable): Promise<RingAnswer> {
     "SELECT (extract(epoch FROM clock_timestamp()) * 1000)::float8 AS now",
   );
   const now = rows[0]?.now ?? 0;
-  const summaries = documents.map(summaryOf);
+  const summaries = documents.map(ringSummary);
   const upcoming = documents.filter((document) => document.activatesAtMs > now).length;
   return {
     current: summaries[upcoming] ?? null,
@@ -45,7 +56,8 @@ export async function ringAnswer(db: Queryable): Promise<RingAnswer> {
   };
 }
 
-function summaryOf(document: VersionDocument): RingSummary {
+/** A ring view for people: who sits where, with how many slots. */
+export function ringSummary(document: VersionDocument): RingSummary {
   const snapshot: RingSnapshot = openRingSnapshot(document);
   return {
     version: document.version,

@@ -1,4 +1,5 @@
 import express, { Router } from "express";
+import { z } from "zod";
 import { Problem } from "../../core/http/problem.js";
 import type { Database } from "../../core/postgres/database.js";
 import type { Lease } from "../leadership/lease-store.js";
@@ -11,6 +12,31 @@ import { notReady } from "./not-ready.js";
 import { previewRequestSchema, previewRing } from "./preview.js";
 import { ringAnswer } from "./ring-route.js";
 import { workAnswer, workersAnswer } from "./workers-route.js";
+
+export const leaderAnswerSchema = z
+  .strictObject({
+    holder: z.string().nullable(),
+    term: z.int(),
+    expiresAt: z.iso.datetime().nullable(),
+    self: z.string().describe("The replica that answers."),
+    leading: z.boolean().describe("Whether that is the leader, and trusts its lease."),
+  })
+  .meta({ id: "LeaderAnswer" });
+
+export const ownerAnswerSchema = z
+  .strictObject({
+    id: z.string(),
+    slot: z.int().min(0),
+    exists: z.literal(true),
+    ring: z.int().nullable(),
+    seat: z.int().nullable(),
+    worker: z.string().nullable(),
+    incarnation: z.int().nullable(),
+    value: z.int(),
+    lasttick: z.iso.datetime().nullable(),
+    currentworker: z.string().nullable(),
+  })
+  .meta({ id: "OwnerAnswer" });
 
 export interface ApiOptions {
   replica: string;

@@ -1,3 +1,4 @@
+import { z } from "zod";
 import type { RingSnapshot } from "../../core/ring/view.js";
 import type { Config } from "../../core/versions/config.js";
 import type { Lease } from "../leadership/lease-store.js";
@@ -5,35 +6,47 @@ import type { Observer } from "../membership/observer.js";
 import { fleetProgress, rosterOf } from "../membership/roster.js";
 import type { SlotRows } from "../planner/slot-rows-store.js";
 
-export interface WorkerSummary {
-  name: string;
-  incarnation: number;
-  state: string;
-  seat: number | null;
-  rows: number | null;
-  slots: number;
-  lastTick: string | null;
-  ring: number | null;
-  config: number | null;
-  address: string | null;
-  weight: number | null;
-  revision: string | null;
-  beatAgeMs: number;
-}
+const workerSummarySchema = z
+  .strictObject({
+    name: z.string(),
+    incarnation: z.int(),
+    state: z.enum(["seated", "joining", "leaving", "silent", "unfit", "foreign"]),
+    seat: z.int().nullable(),
+    rows: z.int().nullable().describe("Rows worked in its newest tick."),
+    slots: z.int(),
+    lastTick: z.iso.datetime().nullable(),
+    ring: z.int().nullable(),
+    config: z.int().nullable(),
+    address: z.string().nullable(),
+    weight: z.int().nullable(),
+    revision: z.string().nullable(),
+    beatAgeMs: z.int(),
+  })
+  .meta({ id: "WorkerSummary" });
 
-interface Workers {
-  leader: { holder: string; term: number } | null;
-  workers: WorkerSummary[];
-}
+export type WorkerSummary = z.infer<typeof workerSummarySchema>;
 
-interface Work {
-  /** What rules the ticks now; null where the fleet has no config yet. */
-  config: { tickMs: number; paused: boolean } | null;
-  /** The table at this replica's last count of it; null before the first. */
-  table: { rows: number; oldestRowAgeMs: number | null; countedAgoMs: number } | null;
-}
+const membersSchema = z.strictObject({
+  leader: z.strictObject({ holder: z.string(), term: z.int() }).nullable(),
+  workers: z.array(workerSummarySchema),
+});
 
-export type WorkersAnswer = Workers & Work;
+const workSchema = z.strictObject({
+  config: z
+    .strictObject({ tickMs: z.int(), paused: z.boolean() })
+    .nullable()
+    .describe("What rules the ticks now; null where the fleet has no config yet."),
+  table: z
+    .strictObject({ rows: z.int(), oldestRowAgeMs: z.int().nullable(), countedAgoMs: z.int() })
+    .nullable()
+    .describe("The table at this replica's last count of it; null before the first."),
+});
+
+export const workersAnswerSchema = membersSchema.extend(workSchema.shape).meta({ id: "WorkersAnswer" });
+
+export type WorkersAnswer = z.infer<typeof workersAnswerSchema>;
+type Members = z.infer<typeof membersSchema>;
+type Work = z.infer<typeof workSchema>;
 
 export function workAnswer(config: Config | null, counted: SlotRows | null, countedAgoMs: number): Work {
   return {
@@ -56,7 +69,7 @@ export function workersAnswer(
   lease: Lease | null,
   tickMs: number,
   now: number,
-): Workers {
+): Members {
   const progress = fleetProgress(observer.membership, tickMs, observer.settings, now);
   const roster = rosterOf(observer.membership, ring, progress, observer.settings, now);
   const workers = roster.map(({ member, state, seat }): WorkerSummary => {

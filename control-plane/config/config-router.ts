@@ -1,6 +1,7 @@
 import express, { type Request, Router } from "express";
 import { z } from "zod";
 import { Problem } from "../../core/http/problem.js";
+import { configSchema } from "../../core/versions/config.js";
 import { requireToken } from "./authorize.js";
 import type { ConfigService, WantedTime } from "./config-service.js";
 
@@ -19,7 +20,22 @@ const changeSchema = z.strictObject({
   by: z.string().max(100).optional(),
 });
 
-const pageSchema = z.strictObject({
+/** The same for the API's document. */
+export const configChangeSchema = changeSchema
+  .extend({
+    config: configSchema,
+    activatesAt: z.iso
+      .datetime({ offset: true })
+      .optional()
+      .describe("When it is to rule; without it, as soon as every worker can know."),
+    activatesInMs: changeSchema.shape.activatesInMs.describe(
+      "Instead of activatesAt: milliseconds from now by the database's clock.",
+    ),
+    replace: z.boolean().optional().describe("Also ahead of pending versions, which then never rule."),
+  })
+  .meta({ id: "ConfigChange" });
+
+export const pageSchema = z.strictObject({
   before: z.coerce.number().int().min(1).optional().describe("Only versions below this one."),
   limit: z.coerce.number().int().min(1).max(MAX_PAGE).optional().describe(`At most so many (${PAGE}).`),
 });

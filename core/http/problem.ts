@@ -1,6 +1,18 @@
 import { STATUS_CODES } from "node:http";
 import type { ErrorRequestHandler, RequestHandler } from "express";
 import type { Logger } from "pino";
+import { z } from "zod";
+
+/** The body of every error. Some codes add fields of their own. */
+export const problemSchema = z
+  .looseObject({
+    type: z.literal("about:blank"),
+    title: z.string(),
+    status: z.int(),
+    detail: z.string().describe("For a person."),
+    code: z.string().describe("For a program: it stays the same."),
+  })
+  .meta({ id: "Problem" });
 
 /** An error that a client is told as application/problem+json (RFC 9457). `code` is stable and documented. */
 export class Problem extends Error {

@@ -2,7 +2,11 @@ import { expect, test } from "vitest";
 import { fleetProblems } from "../../../cli/fleet-health.js";
 import type { WorkersAnswer } from "../../../control-plane/api/workers-route.js";
 
-function worker(name: string, state: string, seat: number | null): WorkersAnswer["workers"][number] {
+function worker(
+  name: string,
+  state: WorkersAnswer["workers"][number]["state"],
+  seat: number | null,
+): WorkersAnswer["workers"][number] {
   return {
     name,
     incarnation: 1,
