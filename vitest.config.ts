@@ -23,6 +23,7 @@ export default defineConfig({
         ? []
         : [{ test: { name: "soak", include: ["test/soak/**/*.test.ts"], ...REAL_TIME } }]),
       { test: { name: "faults", include: ["test/faults/**/*.test.ts"], ...REAL_TIME, ...order(3) } },
+      { test: { name: "chart", include: ["test/chart/**/*.test.ts"], ...REAL_TIME, ...order(4) } },
     ],
   },
 });
