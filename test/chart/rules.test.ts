@@ -4,10 +4,10 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterAll, describe, expect, it } from "vitest";
 import { stringify } from "yaml";
+import { debianPackage } from "../harness/debian-package.js";
 import { CHART, type Manifest, pick, render } from "./rendering.js";
 
-/** Of Debian's package `prometheus`; without it these tests are skipped, and said to be. */
-const hasPromtool = spawnSync("promtool", ["--version"]).status === 0;
+const PROMTOOL = join(await debianPackage("prometheus"), "usr", "bin", "promtool");
 const folder = mkdtempSync(join(tmpdir(), "ringfleet-rules-"));
 afterAll(() => rmSync(folder, { recursive: true, force: true }));
 
@@ -79,7 +79,7 @@ const CASES: [string, Record<string, string>, Record<string, string>][] = [
 ];
 
 function promtool(...args: string[]): { ok: boolean; said: string } {
-  const { status, stdout, stderr } = spawnSync("promtool", args, { cwd: folder, encoding: "utf8" });
+  const { status, stdout, stderr } = spawnSync(PROMTOOL, args, { cwd: folder, encoding: "utf8" });
   return { ok: status === 0, said: stdout + stderr };
 }
 
@@ -112,7 +112,7 @@ function fires(alert: string, series: Record<string, string>): boolean {
   return firing?.ok === true;
 }
 
-describe.skipIf(!hasPromtool)("promtool", () => {
+describe("promtool", () => {
   it("finds nothing wrong with the rules", () => {
     writeFileSync(join(folder, "rules.yaml"), stringify(RULES));
     const { ok, said } = promtool("check", "rules", "rules.yaml");
