@@ -1,60 +1,17 @@
-import { execFileSync, spawnSync } from "node:child_process";
-import { cpSync, existsSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync } from "node:fs";
+import { spawnSync } from "node:child_process";
+import { existsSync, mkdtempSync, readdirSync, readFileSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterAll, describe, expect, it } from "vitest";
 import { projectRoot } from "../../core/project-root.js";
+import { buildImage, stepsOf } from "./image-build.js";
 
 /** There is no Docker here: the Dockerfiles' own steps are run in folders that stand for their stages. */
 const base = mkdtempSync(join(tmpdir(), "ringfleet-image-"));
 afterAll(() => rmSync(base, { recursive: true, force: true }));
 
-interface Step {
-  stage: string;
-  instruction: string;
-  text: string;
-}
-
-function stepsOf(dockerfile: string): Step[] {
-  const text = readFileSync(join(projectRoot(), dockerfile), "utf8").replaceAll(/\\\n/g, " ");
-  let stage = "final";
-  return text.split("\n").flatMap((line): Step[] => {
-    const [, instruction, rest] = /^([A-Z]+) (.*)$/.exec(line) ?? [];
-    if (instruction === undefined || rest === undefined) return [];
-    if (instruction === "FROM") stage = / AS (\w+)$/.exec(rest)?.[1] ?? "final";
-    return [{ stage, instruction, text: rest }];
-  });
-}
-
-/** Runs COPY and RUN as docker build would; returns the final stage's folder. */
-function build(dockerfile: string): string {
-  const root = mkdtempSync(join(base, "build-"));
-  const folderOf = (stage: string) => join(root, stage);
-  for (const { stage, instruction, text } of stepsOf(dockerfile)) {
-    mkdirSync(folderOf(stage), { recursive: true });
-    if (instruction === "RUN")
-      execFileSync("sh", ["-ec", withoutCacheClean(text)], { cwd: folderOf(stage), stdio: "pipe" });
-    if (instruction !== "COPY") continue;
-    const [, from, paths] = /^(?:--from=(\w+) )?(.*)$/.exec(text) ?? [];
-    const parts = (paths ?? "").split(" ");
-    const target = parts.pop() ?? "";
-    for (const source of parts) {
-      const origin =
-        from === undefined ? join(projectRoot(), source) : join(folderOf(from), source.replace("/app/", ""));
-      const isFolderTarget = target.endsWith("/");
-      cpSync(origin, join(folderOf(stage), isFolderTarget ? source : target), { recursive: true });
-    }
-  }
-  return folderOf("final");
-}
-
-/** The cache is this machine's own. */
-function withoutCacheClean(command: string): string {
-  return command.replace(" && npm cache clean --force", "");
-}
-
 describe.each(["control-plane", "worker"])("%s/Dockerfile", (component) => {
-  const app = build(`${component}/Dockerfile`);
+  const app = buildImage(`${component}/Dockerfile`, mkdtempSync(join(base, "build-")));
 
   it("makes an artefact without dev dependencies, sources or a Postgres", () => {
     const manifest = JSON.parse(readFileSync(join(projectRoot(), "package.json"), "utf8"));

@@ -72,6 +72,11 @@ const CASES: [string, Record<string, string>, Record<string, string>][] = [
     { "database_clock_step_back_seconds{}": "0x80" },
   ],
   [
+    "RingfleetOldSnapshot",
+    { "oldest_snapshot_age_seconds{}": "0+15x80" },
+    { "oldest_snapshot_age_seconds{}": "2x80" },
+  ],
+  [
     "RingfleetPoolExhausted",
     { 'pg_pool_connections{state="waiting",pod="a"}': "4x80" },
     { 'pg_pool_connections{state="idle",pod="a"}': "4x80" },

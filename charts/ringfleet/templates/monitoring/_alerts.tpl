@@ -86,6 +86,12 @@
   severity: critical
   summary: The clock of Postgres stepped back
   description: "No tick opens for {{ "{{ $value | humanizeDuration }}" }}, till the clock has caught up."
+- name: RingfleetOldSnapshot
+  expr: max(ringfleet_oldest_snapshot_age_seconds{ {{- $s -}} }) > 60
+  for: 30s
+  severity: warning
+  summary: A transaction keeps dead row versions from being removed
+  description: "It is open for {{ "{{ $value | humanizeDuration }}" }}; work_items grows by a version of each row a tick till it ends."
 - name: RingfleetPoolExhausted
   expr: max by (pod) (ringfleet_pg_pool_connections{ {{- $s -}} ,state="waiting"}) > 0
   for: 2m
