@@ -4,9 +4,12 @@ import type { RedisKeys } from "./redis/keys.js";
 
 const heldVersionSchema = z.object({ version: z.int(), digest: z.string() }).nullable();
 
-/** What a worker says of itself, twice a second, as JSON in the field of its name in hash `workers`. */
+/**
+ * What a worker says of itself, twice a second, as JSON in the field of its name in hash `workers`. The ranges are
+ * those of the settings: anybody may write that hash, and whatever passes here may get into a ring view.
+ */
 export const heartbeatSchema = z.object({
-  name: z.string(),
+  name: z.string().regex(/^[A-Za-z0-9._-]{1,63}$/),
   fleet: z.string(),
   incarnation: z.int().positive(),
   state: z.enum(["joining", "working", "leaving"]),
@@ -18,13 +21,13 @@ export const heartbeatSchema = z.object({
   rows: z.int().nonnegative(),
   ring: heldVersionSchema,
   config: heldVersionSchema,
-  address: z.string(),
-  weight: z.number().positive(),
-  revision: z.string(),
+  address: z.string().max(2048),
+  weight: z.number().min(1).max(100),
+  revision: z.string().max(128),
   /** Document formats this worker understands. */
   formats: z.array(z.int()),
   pid: z.int(),
-  host: z.string(),
+  host: z.string().max(255),
 });
 
 export type Heartbeat = z.infer<typeof heartbeatSchema>;

@@ -16,6 +16,7 @@ import { type BeatContent, HeartbeatSender } from "./heartbeat/heartbeat-sender.
 import { Drain } from "./leaving/drain.js";
 
 import { SliceLog } from "./slice/slice-log.js";
+import { stuckReason } from "./tick/stuck.js";
 import { TickMetrics } from "./tick/tick-metrics.js";
 import { type Progress, Ticker } from "./tick/ticker.js";
 import { TickWork } from "./work/tick-work.js";
@@ -149,11 +150,10 @@ export class Worker {
     return this.#options.db;
   }
 
-  /** Why this process should be restarted: its tick loop made no round for `ms`. Null while it does. */
+  /** Why this process should be restarted: its tick loop hangs for `ms`. Null while it doesn't. */
   stuckFor(ms: number): string | null {
-    const silentMs = monotonicNow() - this.#tickLoop.progressAt;
-    const limitMs = Math.max(ms, 5000);
-    return silentMs > limitMs ? `the tick loop has made no round for ${Math.round(silentMs / 1000)} s` : null;
+    const { answeredAt, answerLimitMs } = this.#session;
+    return stuckReason({ roundAt: this.#tickLoop.progressAt, answeredAt, answerLimitMs }, ms, monotonicNow());
   }
 
   /** What this worker waits for before it counts as ready. A seat is none of it. */

@@ -61,7 +61,7 @@ export function eligibleJoiners(
     if (member.heartbeat.state === "leaving" || member.beats < BEATS_TO_COUNT) return false;
     if (isSilent(member, settings, now) || member.unsubscribedAt !== null) return false;
     if (membership.newestOf(member.name) > member.incarnation) return false;
-    return keepsUp(member, progress);
+    return keepsUp(member, progress, settings);
   });
 }
 
@@ -79,10 +79,14 @@ export function hasNewcomers(
   });
 }
 
-/** A joiner opens ticks without a slice, too: one that doesn't can't reach Postgres. */
-function keepsUp(member: Member, progress: FleetProgress | null): boolean {
+/**
+ * A joiner opens ticks without a slice, too: one that doesn't can't reach Postgres. What it says is as old as its
+ * last beat, which with short ticks is several of them.
+ */
+function keepsUp(member: Member, progress: FleetProgress | null, settings: LivenessSettings): boolean {
   if (progress === null) return true;
-  return progress.lastTick - (member.heartbeat?.lastTick ?? 0) <= 2.5 * progress.tickMs;
+  const slackMs = 1.5 * progress.tickMs + Math.max(progress.tickMs, 2 * settings.heartbeatMs);
+  return progress.lastTick - (member.heartbeat?.lastTick ?? 0) <= slackMs;
 }
 
 /** The newest tick that any beating member has finished. */

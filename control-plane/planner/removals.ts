@@ -8,7 +8,14 @@ export class Removals {
   readonly #byName = new Map<string, number[]>();
 
   add(name: string, now: number): void {
+    // Most pods that go never come back under their name.
+    for (const known of this.#byName.keys()) this.count(known, now);
     this.#byName.set(name, [...this.#recent(name, now), now]);
+  }
+
+  /** Names that are remembered. */
+  get size(): number {
+    return this.#byName.size;
   }
 
   count(name: string, now: number): number {

@@ -51,8 +51,11 @@ export class RingPublisher {
     const digest = ringDigest(view, ownersOf(view, slotCount));
     metrics.planned(monotonicNow() - startedAt);
     if (digest === base?.document.digest) return false;
+    const version = (base?.document.version ?? 0) + 1;
+    // Before anybody sees it: a published view that can't be opened would end all work, and every later view.
+    const snapshot = openRingSnapshot({ version, digest, body: view }, slotCount);
     const document = await publishRing(db, {
-      base: base?.document.version ?? 0,
+      base: version - 1,
       digest,
       body: view,
       createdBy: replica,
@@ -69,7 +72,6 @@ export class RingPublisher {
       await newest.step();
       return false;
     }
-    const snapshot = openRingSnapshot(document, slotCount);
     newest.took({ document, snapshot });
     const moved = rowsMoved(base?.snapshot ?? null, snapshot, request.slotRows);
     metrics.published(request.reason, moved);

@@ -1,4 +1,5 @@
 import pg from "pg";
+import { monotonicNow } from "../lifecycle/loop.js";
 import {
   clientConfig,
   clientTimeoutMs,
@@ -17,6 +18,7 @@ export class Session {
   readonly #options: DatabaseOptions;
   #client: pg.Client | null = null;
   #statementTimeoutMs: number;
+  #answeredAt = Number.NEGATIVE_INFINITY;
 
   constructor(options: DatabaseOptions) {
     this.#options = options;
@@ -33,12 +35,24 @@ export class Session {
     } catch (error) {
       if (!(error instanceof pg.DatabaseError) || isFatal(error)) this.#drop(client);
       throw error;
+    } finally {
+      this.#answeredAt = monotonicNow();
     }
+  }
+
+  /** When the newest statement ended, well or not, by the monotonic clock; -Infinity before the first. */
+  get answeredAt(): number {
+    return this.#answeredAt;
+  }
+
+  /** How long a statement is waited for at most. */
+  get answerLimitMs(): number {
+    return clientTimeoutMs(this.#statementTimeoutMs);
   }
 
   /** The client's own limit, for a server that says nothing, goes with the server's. */
   #bounded(text: string, values: readonly unknown[] | undefined): pg.QueryConfig & { query_timeout: number } {
-    const query_timeout = clientTimeoutMs(this.#statementTimeoutMs);
+    const query_timeout = this.answerLimitMs;
     return { text, ...(values === undefined ? {} : { values: values as unknown[] }), query_timeout };
   }
 

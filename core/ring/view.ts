@@ -133,8 +133,14 @@ export class RingSnapshot {
   }
 }
 
-/** Opens a published ring version. Throws RingDigestMismatchError where it gives another digest here. */
-export function openRingSnapshot(document: VersionDocument, slotCount = SLOT_COUNT): RingSnapshot {
+/**
+ * Opens a ring version. Throws RingDigestMismatchError where it gives another digest here, ZodError where it is no
+ * ring view at all.
+ */
+export function openRingSnapshot(
+  document: Pick<VersionDocument, "version" | "digest" | "body">,
+  slotCount = SLOT_COUNT,
+): RingSnapshot {
   const snapshot = new RingSnapshot(ringViewSchema.parse(document.body), document.version, slotCount);
   if (snapshot.digest !== document.digest) {
     throw new RingDigestMismatchError(document.version, document.digest, snapshot.digest);

@@ -131,7 +131,10 @@ test("a statement may take as long as the newest setStatementTimeout says, on th
     const before = await pid();
     await expect(short.query("SELECT pg_sleep(0.4)")).rejects.toThrow(/statement timeout/);
     await short.setStatementTimeout(3000);
+    const asked = performance.now();
     await short.query("SELECT pg_sleep(0.8)");
+    expect(short.answeredAt - asked).toBeGreaterThan(790);
+    expect(short.answerLimitMs).toBe(3500);
     expect(await pid()).toEqual(before);
   } finally {
     await short.close();

@@ -63,6 +63,16 @@ describe("who may join", () => {
     expect(joinersAt(membershipOf(beats), 500)).toEqual([1, 2]);
   });
 
+  test("is also whose beat is several short ticks old, as all beats are", () => {
+    const beats = [10_000, 9_000, 8_000].map((lastTick, index) =>
+      sampleBeat({ incarnation: index + 1, lastTick }),
+    );
+    const membership = membershipOf(beats);
+    const progress = fleetProgress(membership, 100, SETTINGS, 500);
+    const joiners = eligibleJoiners(membership, NOBODY_SEATED, progress, SETTINGS, 500);
+    expect(joiners.map((member) => member.incarnation)).toEqual([1, 2]);
+  });
+
   test("isn't who has lost its subscription", () => {
     const membership = membershipOf([sampleBeat()]);
     membership.observe(sampleReading([sampleBeat({ beat: 2 })], { subscribed: new Set([1]) }), 1000);

@@ -12,3 +12,9 @@ test("removals count for a minute, each name by itself", () => {
   expect(removals.count("b", 31_000)).toBe(1);
   expect(removals.count("c", 31_000)).toBe(0);
 });
+
+test("names that never come back are forgotten", () => {
+  const removals = new Removals();
+  for (let pod = 0; pod < 1000; pod++) removals.add(`pod-${pod}`, pod * 10_000);
+  expect(removals.size).toBeLessThanOrEqual(7);
+});
