@@ -9,13 +9,15 @@ export interface Lease {
 
 /**
  * Takes the lease if it is free or expired: term + 1. Returns the new term, or null where another holds it.
- * Compare-and-set on the database's clock, in one statement.
+ * Compare-and-set on the database's clock, in one statement. A lease that ends more than two TTLs ahead is of a
+ * time before the clock stepped back: a dead holder must not have it for as long as the clock needs to catch up.
  */
 export async function acquireLease(db: Queryable, holder: string, ttlMs: number): Promise<number | null> {
   const { rows } = await db.query<{ term: number }>(
     `UPDATE leadership
      SET holder = $1, term = term + 1, expires_at = clock_timestamp() + $2 * interval '1 ms'
      WHERE holder IS NULL OR expires_at <= clock_timestamp()
+        OR expires_at > clock_timestamp() + 2 * $2 * interval '1 ms'
      RETURNING term`,
     [holder, ttlMs],
   );

@@ -1,7 +1,7 @@
 import type { Member } from "./membership.js";
 
 /** How long a sealed tick waits for the rows of a worker whose subscription is gone. */
-const UNWORKED_AFTER_MS = 300;
+export const UNWORKED_AFTER_MS = 300;
 /** A worker is unfit once others have finished this many ticks after its last. */
 const UNFIT_AFTER_ADVANCES = 3;
 
@@ -14,9 +14,9 @@ export interface LivenessSettings {
 export interface WorkEvidence {
   /** Some of its rows have been worked by somebody before. */
   hasRows: boolean;
-  /** Milliseconds since the newest sealed tick; Infinity without one. */
+  /** Milliseconds since the newest tick that is at least 300 ms old; Infinity without one. */
   newestTickAgeMs: number;
-  /** It worked some of its rows in the newest sealed tick. */
+  /** It worked some of its rows in that tick or a later one. */
   workedNewestTick: boolean;
   /** It worked some of its rows in a tick younger than max(DEAD_AFTER_MS, 1.5 ticks). */
   workedLately: boolean;

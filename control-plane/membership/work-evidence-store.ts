@@ -1,9 +1,9 @@
 import type { Queryable } from "../../core/postgres/database.js";
-import type { WorkEvidence } from "./verdict.js";
+import { UNWORKED_AFTER_MS, type WorkEvidence } from "./verdict.js";
 
 /**
  * What Postgres says of the rows in `slots`: whether `worker` has worked any of them lately. One statement of
- * index probes; it ends at the first row found.
+ * index probes; each ends at the first row found, or has read the slice.
  */
 export async function readWorkEvidence(
   db: Queryable,
@@ -17,7 +17,8 @@ export async function readWorkEvidence(
     newest: boolean;
     lately: boolean;
   }>(
-    `WITH newest AS MATERIALIZED (SELECT tick FROM ticks ORDER BY tick DESC LIMIT 1)
+    `WITH newest AS MATERIALIZED (SELECT tick FROM ticks
+       WHERE tick <= clock_timestamp() - $4 * interval '1 ms' ORDER BY tick DESC LIMIT 1)
      SELECT
        (SELECT (extract(epoch FROM clock_timestamp() - tick) * 1000)::float8 FROM newest) AS "ageMs",
        EXISTS (SELECT FROM work_items WHERE slot = ANY($1::int2[]) AND lasttick > '-infinity') AS "hasRows",
@@ -25,7 +26,7 @@ export async function readWorkEvidence(
                AND lasttick >= (SELECT tick FROM newest)) AS newest,
        EXISTS (SELECT FROM work_items WHERE slot = ANY($1::int2[]) AND currentworker = $2
                AND lasttick > now() - $3 * interval '1 ms') AS lately`,
-    [slots, worker, latelyMs],
+    [slots, worker, latelyMs, UNWORKED_AFTER_MS],
   );
   const row = rows[0];
   return {

@@ -106,6 +106,18 @@ test("a leader trusts its term no longer than the TTL after it sent the renewal"
   expect(leadership.term()).toBeNull();
 });
 
+test("a lease left far ahead by a clock that stepped back is taken, in a new term", async () => {
+  await db.query("UPDATE leadership SET holder = NULL, expires_at = '-infinity'");
+  const term = (await acquireLease(db, "seventh/7", 3000)) ?? 0;
+  // What the clock's step makes of it, once the holder is dead.
+  await db.query("UPDATE leadership SET expires_at = clock_timestamp() + interval '1 hour'");
+  expect(await acquireLease(db, "eighth/8", 3000)).toBe(term + 1);
+  expect(await renewLease(db, "seventh/7", term, 3000)).toBe(false);
+  // Nobody else's ordinary lease is.
+  expect(await acquireLease(db, "ninth/9", 3000)).toBeNull();
+  expect(await acquireLease(db, "ninth/9", 1600), "nor that of a replica with twice the TTL").toBeNull();
+});
+
 async function currentUrl(): Promise<string> {
   const { rows } = await db.query<{ name: string }>("SELECT current_database() AS name");
   const url = new URL(stores.databaseUrl);

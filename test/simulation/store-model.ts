@@ -366,8 +366,8 @@ function* readWorkEvidence(
   values: readonly unknown[],
 ): Statement<Row[]> {
   yield "turn";
-  const [slots, worker, latelyMs] = values as [number[], string, number];
-  const newest = engine.ticks[engine.ticks.length - 1]?.tick.tickMs;
+  const [slots, worker, latelyMs, ageMs] = values as [number[], string, number, number];
+  const newest = engine.ticks.map(({ tick }) => tick.tickMs).findLast((at) => at <= engine.clock() - ageMs);
   const rows = engine.items
     .filter((item) => slots.includes(item.slot))
     .map((item) => item.history[item.history.length - 1])
@@ -497,8 +497,11 @@ function* acquireLease(
 ): Statement<Row[]> {
   const [holder, ttlMs] = values as [string, number];
   yield "turn";
+  const isLeftAhead = (expiresAtMs: number) =>
+    text.includes("expires_at > clock_timestamp() + 2 * $2") && expiresAtMs > engine.clock() + 2 * ttlMs;
   const isFree = (lease: { holder: string | null; expiresAtMs: number } | undefined) =>
-    lease !== undefined && (lease.holder === null || lease.expiresAtMs <= engine.clock());
+    lease !== undefined &&
+    (lease.holder === null || lease.expiresAtMs <= engine.clock() || isLeftAhead(lease.expiresAtMs));
   const seen = engine.lease.at(-1);
   if (!isFree(seen)) return [];
   yield { lock: engine.leaseLock, mode: "exclusive" };
