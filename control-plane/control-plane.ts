@@ -56,6 +56,7 @@ export class ControlPlane {
   readonly stream: VersionStream;
   readonly #streamLoop: Loop;
   readonly #plannerLoop: Loop;
+  readonly #leadershipLoop: Loop;
   readonly #loops: Loop[];
 
   constructor(options: ControlPlaneOptions) {
@@ -80,7 +81,7 @@ export class ControlPlane {
       results: webhookResults(registry),
     });
     this.#metrics = new PlannerMetrics(registry);
-    this.#slotRows = new SlotRowsCache(db, monotonicNow, registry);
+    this.#slotRows = new SlotRowsCache({ db, monotonicNow, registry });
     const seated = () => (this.#newest.ring?.snapshot.view.seats ?? []).map((seat) => seat.incarnation);
     this.#leadership = new Leadership({
       db,
@@ -149,6 +150,7 @@ export class ControlPlane {
     this.#plannerLoop = onPostgres(() => planner.step());
     this.stream = new VersionStream(db, () => this.#streamLoop.wake(), registry);
     this.#streamLoop = onPostgres(() => this.stream.step());
+    this.#leadershipLoop = onPostgres(() => this.#leadership.step());
     this.#loops = [
       onPostgres(async () => {
         const pauseMs = await this.#newest.step();
@@ -157,7 +159,7 @@ export class ControlPlane {
         return pauseMs;
       }),
       new Loop({ step: () => this.#observer.step(), onError: (error) => log.error(reasonOf(error)) }),
-      onPostgres(() => this.#leadership.step()),
+      this.#leadershipLoop,
       this.#plannerLoop,
       onPostgres(() => this.#slotRows.step()),
       onPostgres(() => housekeeping.step()),
@@ -202,8 +204,10 @@ export class ControlPlane {
 
   async stop(): Promise<void> {
     this.stream.stop();
-    for (const loop of this.#loops) await loop.stop();
+    // The lease goes as soon as it can: a successor need not wait for what else is still running here.
+    await Promise.all([this.#plannerLoop.stop(), this.#leadershipLoop.stop()]);
     await this.#leadership.resign().catch(() => undefined);
+    await Promise.all(this.#loops.map((loop) => loop.stop()));
     this.#redis.disconnect();
     this.#subscriberRedis.disconnect();
     await this.#options.db.close();

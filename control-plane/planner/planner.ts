@@ -128,8 +128,7 @@ export class Planner {
     reason: string,
   ): Promise<void> {
     const { publisher, slotRows } = this.#options;
-    const counted = await slotRows.get();
-    await publisher.publish({ term, members, dead, reason, slotRows: counted.rows });
+    await publisher.publish({ term, members, dead, reason, slotRows: await slotRows.forPlan() });
   }
 
   /** Levels the load where rows have drifted past what the plan left. */

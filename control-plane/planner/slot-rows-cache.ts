@@ -1,5 +1,6 @@
+import { setTimeout as sleep } from "node:timers/promises";
 import { Gauge, type Registry } from "prom-client";
-import type { Queryable } from "../../core/postgres/database.js";
+import type { LongQueryable } from "../../core/postgres/database.js";
 import { SLOT_COUNT } from "../../core/ring/slots.js";
 import { countSlotRows, type SlotRows } from "./slot-rows-store.js";
 
@@ -8,21 +9,36 @@ const HURRIED_MS = 500;
 /** Counting may take at most this part of the time. */
 const DUTY = 1 / 20;
 
+/** A view waits no longer than this for the first count. */
+const FIRST_COUNT_MS = 1000;
+
+export interface SlotRowsOptions {
+  db: LongQueryable;
+  monotonicNow: () => number;
+  registry: Registry;
+  slotCount?: number;
+  sleep?: (ms: number) => Promise<unknown>;
+}
+
 /** Rows per slot, counted in the background: a plan takes what is there. */
 export class SlotRowsCache {
-  readonly #db: Queryable;
+  readonly #db: LongQueryable;
   readonly #slotCount: number;
   readonly #monotonicNow: () => number;
+  readonly #sleep: (ms: number) => Promise<unknown>;
   #counted: SlotRows | null = null;
   #countedAt = Number.NEGATIVE_INFINITY;
+  /** When the newest try ended, well or not. */
+  #triedAt = Number.NEGATIVE_INFINITY;
   #durationMs = 0;
   #hurried = false;
   #inFlight: Promise<SlotRows> | null = null;
 
-  constructor(db: Queryable, monotonicNow: () => number, registry: Registry, slotCount = SLOT_COUNT) {
-    this.#db = db;
-    this.#slotCount = slotCount;
-    this.#monotonicNow = monotonicNow;
+  constructor({ registry, ...options }: SlotRowsOptions) {
+    this.#db = options.db;
+    this.#slotCount = options.slotCount ?? SLOT_COUNT;
+    this.#monotonicNow = options.monotonicNow;
+    this.#sleep = options.sleep ?? ((ms) => sleep(ms, undefined, { ref: false }));
     const counted = () => this.#counted;
     new Gauge({
       name: "ringfleet_oldest_row_age_seconds",
@@ -47,6 +63,17 @@ export class SlotRowsCache {
     return this.#counted ?? (await this.#count());
   }
 
+  /**
+   * Rows of each slot for a plan: the newest count, or, where the first one takes long or fails, as if all slots
+   * held the same. The fleet must not stand still because its table is large; what that leaves uneven is levelled
+   * after the count.
+   */
+  async forPlan(): Promise<Uint32Array> {
+    const first = this.get().catch(() => null);
+    const counted = await Promise.race([first, this.#sleep(FIRST_COUNT_MS).then(() => null)]);
+    return counted?.rows ?? new Uint32Array(this.#slotCount).fill(1);
+  }
+
   /** The newest count, or null before the first. */
   get newest(): SlotRows | null {
     return this.#counted;
@@ -65,7 +92,7 @@ export class SlotRowsCache {
   /** Counts if it is time to. Returns the milliseconds until the next step. */
   async step(): Promise<number> {
     const pause = Math.max(this.#hurried ? HURRIED_MS : REFRESH_MS, this.#durationMs / DUTY);
-    const due = this.#countedAt + pause - this.#monotonicNow();
+    const due = this.#triedAt + pause - this.#monotonicNow();
     if (due > 0) return Math.min(due, HURRIED_MS);
     this.#hurried = false;
     await this.#count();
@@ -81,10 +108,13 @@ export class SlotRowsCache {
 
   async #countNow(): Promise<SlotRows> {
     const startedAt = this.#monotonicNow();
-    const counted = await countSlotRows(this.#db, this.#slotCount);
-    this.#countedAt = this.#monotonicNow();
-    this.#durationMs = this.#countedAt - startedAt;
-    this.#counted = counted;
-    return counted;
+    try {
+      this.#counted = await countSlotRows(this.#db, this.#slotCount);
+      this.#countedAt = this.#monotonicNow();
+      return this.#counted;
+    } finally {
+      this.#triedAt = this.#monotonicNow();
+      this.#durationMs = this.#triedAt - startedAt;
+    }
   }
 }

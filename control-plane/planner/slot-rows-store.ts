@@ -1,4 +1,4 @@
-import type { Queryable } from "../../core/postgres/database.js";
+import type { LongQueryable } from "../../core/postgres/database.js";
 import { SLOT_COUNT } from "../../core/ring/slots.js";
 
 export interface SlotRows {
@@ -9,12 +9,16 @@ export interface SlotRows {
   oldestRowAgeMs: number | null;
 }
 
+/** A large table that has to be read from disk takes its time. */
+const COUNT_TIMEOUT_MS = 60_000;
+
 /** Counts the table by slot. Reads the whole table: a background job, never on the way of a publish. */
-export async function countSlotRows(db: Queryable, slotCount = SLOT_COUNT): Promise<SlotRows> {
-  const { rows } = await db.query<{ slot: number; rows: number; ageMs: number | null }>(
+export async function countSlotRows(db: LongQueryable, slotCount = SLOT_COUNT): Promise<SlotRows> {
+  const { rows } = await db.longQuery<{ slot: number; rows: number; ageMs: number | null }>(
     `SELECT slot, count(*)::int AS rows,
        (extract(epoch FROM now() - min(lasttick) FILTER (WHERE lasttick > '-infinity')) * 1000)::float8 AS "ageMs"
      FROM work_items GROUP BY slot`,
+    COUNT_TIMEOUT_MS,
   );
   const bySlot = new Uint32Array(slotCount);
   let total = 0;

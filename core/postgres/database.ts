@@ -29,6 +29,11 @@ export interface Queryable {
   query<R extends Row = Row>(text: string, values?: readonly unknown[]): Promise<QueryResult<R>>;
 }
 
+/** Postgres with room for a background job whose statement may take longer than all others. */
+export interface LongQueryable extends Queryable {
+  longQuery<R extends Row = Row>(text: string, timeoutMs: number): Promise<QueryResult<R>>;
+}
+
 /**
  * Server-side settings every connection starts with. `tcp_user_timeout` and the keepalives let the server drop
  * a client that the network has cut off, whose row locks would otherwise outlive it.
@@ -67,11 +72,13 @@ export function clientConfig(options: DatabaseOptions): pg.ClientConfig {
 }
 
 /** A bounded pool of connections. A query that fails or times out costs its connection, never the pool. */
-export class Database implements Queryable {
+export class Database implements LongQueryable {
   readonly #pool: pg.Pool;
+  readonly #statementTimeoutMs: number;
   #closed = false;
 
   constructor(options: DatabaseOptions) {
+    this.#statementTimeoutMs = options.statementTimeoutMs;
     this.#pool = new pg.Pool({ ...clientConfig(options), max: options.poolSize, idleTimeoutMillis: 30_000 });
     this.#pool.on("error", (error) => options.onIdleError?.(error));
   }
@@ -79,6 +86,23 @@ export class Database implements Queryable {
   async query<R extends Row = Row>(text: string, values?: readonly unknown[]): Promise<QueryResult<R>> {
     const result = await this.#pool.query<R>(text, values as unknown[]);
     return { rows: result.rows, rowCount: result.rowCount ?? 0 };
+  }
+
+  /** As `query`, on one of the pool's connections, with a limit of its own. */
+  async longQuery<R extends Row = Row>(text: string, timeoutMs: number): Promise<QueryResult<R>> {
+    const client = await this.#pool.connect();
+    try {
+      await client.query(`SET statement_timeout = ${Math.round(timeoutMs)}`);
+      const bounded = { text, query_timeout: clientTimeoutMs(timeoutMs) };
+      const result = await client.query<R>(bounded);
+      await client.query(`SET statement_timeout = ${Math.round(this.#statementTimeoutMs)}`);
+      client.release();
+      return { rows: result.rows, rowCount: result.rowCount ?? 0 };
+    } catch (error) {
+      // Whatever happened, nobody else gets a connection with this limit.
+      client.release(true);
+      throw error;
+    }
   }
 
   /** Connections by use, for the metrics. */

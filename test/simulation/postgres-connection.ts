@@ -1,4 +1,4 @@
-import type { Queryable, QueryResult, Row } from "../../core/postgres/database.js";
+import type { LongQueryable, QueryResult, Row } from "../../core/postgres/database.js";
 import type { Host } from "./host.js";
 import type { PostgresEngine } from "./postgres-engine.js";
 import { type StatementBug, statementFor } from "./store-model.js";
@@ -20,7 +20,7 @@ export class HeldTraffic {
 }
 
 /** A process's way to the model of Postgres: Queryable as the stores know it, with a network in between. */
-export class PostgresConnection implements Queryable {
+export class PostgresConnection implements LongQueryable {
   readonly #host: Host;
   readonly #engine: PostgresEngine;
   readonly #held: HeldTraffic;
@@ -46,6 +46,10 @@ export class PostgresConnection implements Queryable {
   setStatementTimeout(ms: number): Promise<void> {
     this.#statementTimeoutMs = ms;
     return Promise.resolve();
+  }
+
+  longQuery<R extends Row = Row>(text: string): Promise<QueryResult<R>> {
+    return this.query(text);
   }
 
   query<R extends Row = Row>(text: string, values: readonly unknown[] = []): Promise<QueryResult<R>> {

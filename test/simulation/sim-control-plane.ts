@@ -65,7 +65,13 @@ export class SimControlPlane {
     this.clients.push(redis, subscriber);
     const monotonicNow = host.now;
     const newest = new NewestVersions(db, SLOTS);
-    const slotRows = new SlotRowsCache(db, monotonicNow, NO_REGISTRY, SLOTS);
+    const slotRows = new SlotRowsCache({
+      db,
+      monotonicNow,
+      registry: NO_REGISTRY,
+      slotCount: SLOTS,
+      sleep: (ms) => host.sleep(ms),
+    });
     const seated = () => (newest.ring?.snapshot.view.seats ?? []).map((seat) => seat.incarnation);
     const loop = (step: () => Promise<number>) =>
       new SimLoop(host, step, (error) => log.warn(`failed: ${String(error)}`));
@@ -139,8 +145,9 @@ export class SimControlPlane {
     ];
     this.#stop = async () => {
       for (const each of loops) each.stop();
-      for (const each of loops) await each.ended;
+      for (const each of [plannerLoop, leadershipLoop]) await each.ended;
       await leadership.resign().catch(() => undefined);
+      for (const each of loops) await each.ended;
       host.crash();
     };
     for (const each of loops) void each.run();
