@@ -173,6 +173,10 @@ export class Fleet {
     judge.clockSteppedAt = timeline.now;
   }
 
+  stallPublish(ms: number): void {
+    this.#world.postgres.stallPublish(ms);
+  }
+
   addRow(): void {
     if (this.#world.postgres.items.length < 30) this.#insertRow();
   }
@@ -269,6 +273,7 @@ const INCIDENTS: Record<IncidentKind, (fleet: Fleet, target: Target) => void> = 
   "postgres crashes": (fleet, { ms }) => fleet.stopPostgres(ms / 2, null),
   "postgres fails over": (fleet, { ms, how }) => fleet.stopPostgres(ms / 2, how),
   "postgres clock steps": (fleet, { ms, how }) => fleet.stepClock(how % 2 === 0 ? ms : -ms),
+  "a publish stalls": (fleet, { ms }) => fleet.stallPublish(ms),
 };
 
 function pickBy<T>(items: readonly T[], who: number): T | undefined {

@@ -149,6 +149,12 @@ export const PLANTED_BUGS: readonly PlantedBug[] = [
     breaks: "S6",
   },
   {
+    name: "publish doesn't hold the lease until its commit",
+    sql: inPublish((text) => text.replace("FOR SHARE", "")),
+    foundBySeed: 1,
+    breaks: "S6",
+  },
+  {
     name: "publish builds on a stale view",
     sql: inPublish((text) =>
       text

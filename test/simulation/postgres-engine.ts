@@ -107,6 +107,7 @@ export class PostgresEngine {
   readonly #settle = new Map<Transaction, (outcome: unknown, error: Error | null) => void>();
   readonly #commitTimes: { csn: number; at: number }[] = [];
   #clockOffsetMs: number;
+  #stallMs = 0;
 
   constructor(
     readonly timeline: Timeline,
@@ -184,10 +185,22 @@ export class PostgresEngine {
     tx.locks.push(lock);
   }
 
+  /** The next commit of a ring view takes this much longer: its backend isn't scheduled, or its disk stalls. */
+  stallPublish(ms: number): void {
+    this.#stallMs = ms;
+  }
+
+  #takeStall(tx: Transaction): number {
+    if (!tx.writes.some((write) => write.kind === "version")) return 0;
+    const ms = this.#stallMs;
+    this.#stallMs = 0;
+    return ms;
+  }
+
   /** Commit takes its time (WAL, a synchronous standby); only then is it visible, and only then do locks go. */
   #commitLater(tx: Transaction, outcome: unknown): void {
     tx.state = "committing";
-    const ms = tx.writes.length === 0 ? 0 : this.delay(1);
+    const ms = tx.writes.length === 0 ? 0 : this.delay(1) + this.#takeStall(tx);
     this.timeline.after(ms, () => {
       if (tx.state !== "committing") return;
       this.#apply(tx);

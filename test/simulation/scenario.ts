@@ -37,6 +37,7 @@ const FAULTS = [
   "postgres crashes",
   "postgres fails over",
   "postgres clock steps",
+  "a publish stalls",
 ] as const;
 
 export type IncidentKind = (typeof PLANNED)[number] | (typeof FAULTS)[number];
