@@ -51,6 +51,7 @@ export class Fleet {
     this.#faultsAreOver = true;
     const { postgres, redis } = this.#world;
     postgres.weather.slow = 0;
+    postgres.stallPublish(0);
     redis.weather.slow = 0;
     if (!postgres.up) postgres.restart();
     if (!redis.up) redis.start(false);

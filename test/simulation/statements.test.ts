@@ -11,9 +11,9 @@ const MODELLED: Record<string, string[]> = {
   openTick: ["b74da39b1f34"],
   workRows: ["b0c085d58c0c", "176ce54bd95b", "d9e023357ec3", "4cbbb208b27d", "65fd1099a062", "8be9468c853d"],
   publishRing: ["04d92243a4b4"],
-  acquireLease: ["99bee3a9f4f9"],
+  acquireLease: ["031996491b76"],
   renewLease: ["aec12962b01f"],
-  readWorkEvidence: ["8ea078159ac9"],
+  readWorkEvidence: ["308aacb4c1bf"],
 };
 
 test("the model was written for the statements that the stores send", async () => {
