@@ -6,7 +6,7 @@ import { measured } from "../harness/measured.js";
 import { startTestStores } from "../harness/stores.js";
 
 /** `npm run faults` steps Postgres's clock by a whole minute. */
-const STEP_S = process.env["FAULTS"] === "all" ? 60 : 8;
+const STEP_S = process.env["FAULTS"] === "all" ? 60 : 6;
 
 const NAMES = ["worker-1", "worker-2", "worker-3"];
 
