@@ -34,6 +34,9 @@
 {{- fail (printf "%s.tls.certKey and keyKey go together: set both or none" $name) -}}
 {{- end -}}
 {{- end -}}
+{{- if and $v.webhook.source.url (not $v.webhook.existingSecret) -}}
+{{- fail "webhook.source.url is only fetched when a webhook says so: set webhook.existingSecret" -}}
+{{- end -}}
 {{- if and (eq $v.migrations.mode "hook") (ne $kind "external") -}}
 {{- fail "migrations.mode hook runs before the chart's own Postgres is there: use job, or an external Postgres" -}}
 {{- end -}}

@@ -55,6 +55,16 @@ const REFUSED: [string, string[], RegExp][] = [
   ["an external Postgres without a password", EXTERNAL_POSTGRES, /needs a password, or an existingSecret/],
   ["no Redis", ["redis.enabled=false"], /no Redis: set externalRedis\.host/],
   ["an external Redis beside the bundled one", ["externalRedis.host=cache"], /redis\.enabled is true/],
+  [
+    "a config source that no webhook can call for",
+    ["webhook.source.url=https://config.example.com/fleet.json"],
+    /set webhook\.existingSecret/,
+  ],
+  [
+    "a config source without TLS",
+    ["webhook.existingSecret=w", "webhook.source.url=http://config.example.com/"],
+    /webhook\/source\/url.*does not match pattern/,
+  ],
   ["half a client certificate", ["externalPostgresql.tls.certKey=tls.crt"], /certKey and keyKey go together/],
   [
     "a hook before the database is there",

@@ -116,6 +116,15 @@ it("opens the ports of external stores, towards the networks that the values nam
   });
 });
 
+it("lets the control plane fetch the config over HTTPS, where the webhook does so", () => {
+  const source = [
+    "--set",
+    "webhook.existingSecret=w,webhook.source.url=https://config.example.com/fleet.json",
+  ];
+  expect(lets(policiesOf(source), "Egress", "control-plane", "stranger", 443)).toBe(true);
+  expect(lets(policiesOf(source), "Egress", "worker", "stranger", 443)).toBe(false);
+});
+
 it("has none where they are switched off", () => {
   expect(policiesOf(["--set", "networkPolicy.enabled=false"])).toEqual([]);
 });

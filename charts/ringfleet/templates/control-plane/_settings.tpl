@@ -9,4 +9,24 @@ LOG_LEVEL: {{ .Values.logLevel }}
 PG_POOL_SIZE: {{ .Values.controlPlane.poolSize | int | quote }}
 PORT: "8080"
 REPLACE_SETTLE_MS: {{ .Values.controlPlane.replaceSettleMs | int | quote }}
+{{- with .Values.webhook.source.url }}
+CONFIG_SOURCE_URL: {{ . | quote }}
+CONFIG_SOURCE_ALLOW_PRIVATE: {{ $.Values.webhook.source.allowPrivate | quote }}
+{{- end }}
+{{- end -}}
+
+{{/* What the webhook takes from its Secret. */}}
+{{- define "ringfleet.controlPlane.webhookEnv" -}}
+{{- $webhook := .Values.webhook -}}
+{{- if $webhook.existingSecret -}}
+{{- range $name, $key := dict "WEBHOOK_SECRET" $webhook.secretKey "WEBHOOK_SECRET_PREVIOUS" $webhook.previousSecretKey "CONFIG_SOURCE_TOKEN" $webhook.source.tokenKey }}
+{{- if $key }}
+- name: {{ $name }}
+  valueFrom:
+    secretKeyRef:
+      name: {{ $webhook.existingSecret }}
+      key: {{ $key }}
+{{- end }}
+{{- end }}
+{{- end -}}
 {{- end -}}
