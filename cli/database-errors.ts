@@ -1,4 +1,5 @@
 import { reasonOf, SQLSTATE, sqlState } from "../core/postgres/errors.js";
+import { reasonWithAdvice, tlsAdvice } from "../core/tls/tls-advice.js";
 import { CliError, EXIT } from "./cli-error.js";
 
 /** Runs `body` on a database; what Postgres, or its silence, says is told in words. Throws CliError. */
@@ -18,9 +19,19 @@ function explained(url: string, error: unknown): unknown {
     return new CliError("no_schema", message, EXIT.failed, { cause: error });
   }
   if (state !== null) {
-    return new CliError("postgres_error", `Postgres at ${host}: ${reasonOf(error)}`, EXIT.failed, {
-      cause: error,
-    });
+    return new CliError(
+      "postgres_error",
+      `Postgres at ${host}: ${reasonWithAdvice("Postgres", error)}`,
+      EXIT.failed,
+      {
+        cause: error,
+      },
+    );
+  }
+  const advice = tlsAdvice("Postgres", error);
+  if (advice !== null) {
+    const message = `Postgres at ${host} can't be reached by TLS: ${reasonWithAdvice("Postgres", error)}`;
+    return new CliError("tls_failed", message, EXIT.failed, { cause: error });
   }
   if (!isConnectionError(error)) return error;
   return new CliError(

@@ -1,3 +1,4 @@
+import { type PostgresAddress, postgresAddress, type SslMode, urlWithTls } from "../core/postgres/address.js";
 import { type Environment, readSetting, readTextFile } from "../core/settings/environment.js";
 import { SETTINGS, type Setting } from "../core/settings/setting.js";
 import { SettingsError } from "../core/settings/settings-error.js";
@@ -12,6 +13,27 @@ export function readEnvironment(key: keyof typeof SETTINGS, env: Environment): s
   const reading = readSetting(setting, "worker", env, readTextFile);
   if (!reading.ok) throw new SettingsError([reading.problem]);
   return String(reading.value);
+}
+
+/** DATABASE_URL with what PG_SSL_* say as parameters of libpq's, or null where it isn't set. Throws SettingsError. */
+export function databaseUrlOf(env: Environment): string | null {
+  const databaseUrl = readEnvironment("databaseUrl", env);
+  if (databaseUrl === null) return null;
+  const settings = {
+    databaseUrl,
+    pgSslMode: readEnvironment("pgSslMode", env) as SslMode | null,
+    pgSslCaFile: readEnvironment("pgSslCaFile", env),
+    pgSslCertFile: readEnvironment("pgSslCertFile", env),
+    pgSslKeyFile: readEnvironment("pgSslKeyFile", env),
+  };
+  postgresAddress(settings, () => undefined);
+  return urlWithTls(settings);
+}
+
+/** Where a URL leads that says everything itself. Throws SettingsError. */
+export function addressOf(databaseUrl: string): PostgresAddress {
+  const nothingElse = { pgSslMode: null, pgSslCaFile: null, pgSslCertFile: null, pgSslKeyFile: null };
+  return postgresAddress({ databaseUrl, ...nothingElse }, () => undefined);
 }
 
 /** The schema that holds the tables. */

@@ -1,6 +1,6 @@
 import { resolve } from "node:path";
 import { CliError, EXIT } from "./cli-error.js";
-import { readEnvironment } from "./environment.js";
+import { databaseUrlOf, readEnvironment } from "./environment.js";
 import { findStateFolder, readUpState, STATE_FOLDER, type UpState } from "./fleet/state-file.js";
 import { findRunningProcess } from "./stores/running-process.js";
 
@@ -40,9 +40,9 @@ function checked(url: string): string {
   throw new CliError("usage", `--url ${url}: must be a URL that starts with http:// or https://`, EXIT.usage);
 }
 
-/** The fleet's database: DATABASE_URL, else that of the running `up`. */
+/** The fleet's database, TLS included: DATABASE_URL, else that of the running `up`. */
 export async function databaseUrl(options: LocationOptions): Promise<string> {
-  const named = readEnvironment("databaseUrl", process.env);
+  const named = databaseUrlOf(process.env);
   if (named !== null) return named;
   const up = await findRunningUp(options);
   if (up !== null) return up.databaseUrl;

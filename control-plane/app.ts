@@ -7,6 +7,7 @@ import { Database } from "../core/postgres/database.js";
 import { registerPoolMetrics } from "../core/postgres/pool-metrics.js";
 import { fleetId, nextIncarnation } from "../core/postgres/schema.js";
 import type { ControlPlaneSettings } from "../core/settings/settings.js";
+import { type StoreAddresses, storeAddresses } from "../core/settings/store-addresses.js";
 import { ControlPlane } from "./control-plane.js";
 import { controlPlaneRouters } from "./routers.js";
 
@@ -14,6 +15,7 @@ const STATEMENT_TIMEOUT_MS = 5000;
 
 /** Wires a control-plane replica and starts it: HTTP first, so that it can tell what it waits for. */
 export async function startControlPlane(settings: ControlPlaneSettings, log: Logger): Promise<Running> {
+  const stores = storeAddresses(settings, log);
   const registry = new Registry();
   collectDefaultMetrics({ register: registry });
   const abort = new AbortController();
@@ -27,7 +29,7 @@ export async function startControlPlane(settings: ControlPlaneSettings, log: Log
   });
   const http = await listen(createApp(routers, log), settings.host, settings.port);
   log.info({ url: http.url }, `listening on ${http.url}`);
-  const starting = join(settings, log, registry, abort.signal, (what) => {
+  const starting = join(settings, stores, log, registry, abort.signal, (what) => {
     obstacle = what;
   }).then((joined) => {
     plane = joined;
@@ -50,13 +52,14 @@ export async function startControlPlane(settings: ControlPlaneSettings, log: Log
 /** Waits for the schema and starts the replica's loops. */
 async function join(
   settings: ControlPlaneSettings,
+  stores: StoreAddresses,
   log: Logger,
   registry: Registry,
   signal: AbortSignal,
   describe: (obstacle: string | null) => void,
 ): Promise<ControlPlane> {
   const db = new Database({
-    url: settings.databaseUrl,
+    ...stores.postgres,
     schema: settings.pgSchema,
     applicationName: `ringfleet/${settings.replicaName}`,
     poolSize: settings.pgPoolSize,
@@ -69,6 +72,7 @@ async function join(
     const incarnation = await nextIncarnation(db);
     const plane = new ControlPlane({
       settings,
+      redis: stores.redis,
       db,
       fleet: await fleetId(db),
       replica: `${settings.replicaName}/${incarnation}`,

@@ -4,7 +4,8 @@ import { Loop, monotonicNow } from "../core/lifecycle/loop.js";
 import { Outage } from "../core/lifecycle/outage.js";
 import type { Database } from "../core/postgres/database.js";
 import { reasonOf } from "../core/postgres/errors.js";
-import { connectRedis } from "../core/redis/connection.js";
+import type { RedisAddress } from "../core/redis/address.js";
+import { closeRedis, connectRedis } from "../core/redis/connection.js";
 import { HintSubscriber } from "../core/redis/hint-subscriber.js";
 import { redisKeys } from "../core/redis/keys.js";
 import type { ControlPlaneSettings } from "../core/settings/settings.js";
@@ -29,6 +30,7 @@ import { WebhookService } from "./webhook/webhook-service.js";
 
 export interface ControlPlaneOptions {
   settings: ControlPlaneSettings;
+  redis: RedisAddress;
   db: Database;
   fleet: string;
   /** Unique among all replicas that ever ran. */
@@ -65,7 +67,7 @@ export class ControlPlane {
     const keys = redisKeys(settings.redisKeyPrefix);
     const redisOutage = new Outage("Redis", log);
     const redisOptions = {
-      url: settings.redisUrl,
+      address: options.redis,
       connectionName: `ringfleet/${replica}`,
       onError: (error: Error) => redisOutage.failed(error),
     };
@@ -208,8 +210,8 @@ export class ControlPlane {
     await Promise.all([this.#plannerLoop.stop(), this.#leadershipLoop.stop()]);
     await this.#leadership.resign().catch(() => undefined);
     await Promise.all(this.#loops.map((loop) => loop.stop()));
-    this.#redis.disconnect();
-    this.#subscriberRedis.disconnect();
+    closeRedis(this.#redis);
+    closeRedis(this.#subscriberRedis);
     await this.#options.db.close();
   }
 

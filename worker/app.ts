@@ -9,6 +9,7 @@ import { Database } from "../core/postgres/database.js";
 import { registerPoolMetrics } from "../core/postgres/pool-metrics.js";
 import { fleetId, nextIncarnation } from "../core/postgres/schema.js";
 import type { WorkerSettings } from "../core/settings/settings.js";
+import { type StoreAddresses, storeAddresses } from "../core/settings/store-addresses.js";
 import { sliceRouter } from "./slice/slice-route.js";
 import { Worker } from "./worker.js";
 
@@ -17,6 +18,7 @@ const STUCK_AFTER_MS = 10_000;
 
 /** Wires a worker and starts it: HTTP first, so that it can tell what it waits for. */
 export async function startWorker(settings: WorkerSettings, log: Logger): Promise<Running> {
+  const stores = storeAddresses(settings, log);
   const registry = new Registry();
   collectDefaultMetrics({ register: registry });
   const abort = new AbortController();
@@ -42,7 +44,7 @@ export async function startWorker(settings: WorkerSettings, log: Logger): Promis
   const ended = new Promise<number>((resolve) => {
     end = resolve;
   });
-  const starting = join(settings, log, registry, http, abort.signal, end, (what) => {
+  const starting = join(settings, stores, log, registry, http, abort.signal, end, (what) => {
     obstacle = what;
   }).then((joined) => {
     worker = joined;
@@ -65,6 +67,7 @@ export async function startWorker(settings: WorkerSettings, log: Logger): Promis
 /** Waits for the schema, takes an incarnation, and starts to beat and to tick. */
 async function join(
   settings: WorkerSettings,
+  stores: StoreAddresses,
   log: Logger,
   registry: Registry,
   http: HttpServer,
@@ -72,7 +75,7 @@ async function join(
   end: (exitCode: number) => void,
   describe: (obstacle: string | null) => void,
 ): Promise<Worker> {
-  const options = { url: settings.databaseUrl, schema: settings.pgSchema, statementTimeoutMs: 3000 };
+  const options = { ...stores.postgres, schema: settings.pgSchema, statementTimeoutMs: 3000 };
   const first = new Database({
     ...options,
     applicationName: `ringfleet/${settings.workerName}/0`,
@@ -96,6 +99,7 @@ async function join(
   registerPoolMetrics(registry, db);
   const worker = new Worker({
     settings,
+    stores,
     db,
     fleet,
     incarnation,

@@ -6,10 +6,11 @@ import { Outage } from "../core/lifecycle/outage.js";
 import type { Database } from "../core/postgres/database.js";
 import { reasonOf } from "../core/postgres/errors.js";
 import { Session } from "../core/postgres/session.js";
-import { connectRedis } from "../core/redis/connection.js";
+import { closeRedis, connectRedis } from "../core/redis/connection.js";
 import { HintSubscriber } from "../core/redis/hint-subscriber.js";
 import { redisKeys } from "../core/redis/keys.js";
 import type { WorkerSettings } from "../core/settings/settings.js";
+import type { StoreAddresses } from "../core/settings/store-addresses.js";
 import { DatabaseClock } from "../core/time/database-clock.js";
 import { VersionFollower } from "../core/versions/version-follower.js";
 import { type BeatContent, HeartbeatSender } from "./heartbeat/heartbeat-sender.js";
@@ -28,6 +29,7 @@ const FIRST_STATEMENT_TIMEOUT_MS = 1500;
 
 export interface WorkerOptions {
   settings: WorkerSettings;
+  stores: StoreAddresses;
   db: Database;
   fleet: string;
   incarnation: number;
@@ -60,15 +62,16 @@ export class Worker {
 
   constructor(options: WorkerOptions) {
     this.#options = options;
-    const { settings, db, fleet, incarnation, registry, log } = options;
+    const { settings, stores, db, fleet, incarnation, registry, log } = options;
     const keys = redisKeys(settings.redisKeyPrefix);
     const redisOutage = new Outage("Redis", log);
     const onRedisError = (error: Error) => redisOutage.failed(error);
     const connectionName = `ringfleet/${settings.workerName}/${incarnation}`;
-    this.#redis = connectRedis({ url: settings.redisUrl, connectionName, onError: onRedisError });
-    this.#subscriberRedis = connectRedis({ url: settings.redisUrl, connectionName, onError: onRedisError });
+    const address = stores.redis;
+    this.#redis = connectRedis({ address, connectionName, onError: onRedisError });
+    this.#subscriberRedis = connectRedis({ address, connectionName, onError: onRedisError });
     this.#session = new Session({
-      url: settings.databaseUrl,
+      ...stores.postgres,
       schema: settings.pgSchema,
       applicationName: connectionName,
       poolSize: 1,
@@ -182,8 +185,8 @@ export class Worker {
     );
     for (const loop of [this.#tickLoop, this.#beatLoop, ...this.#sideLoops]) await loop.stop();
     if (!this.#superseded) await this.#heartbeat.remove().catch(() => undefined);
-    this.#redis.disconnect();
-    this.#subscriberRedis.disconnect();
+    closeRedis(this.#redis);
+    closeRedis(this.#subscriberRedis);
     await this.#session.close();
     await db.close();
   }

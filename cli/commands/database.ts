@@ -8,7 +8,7 @@ import { configDigest } from "../../core/versions/digest.js";
 import { insertInitialConfig } from "../../core/versions/version-store.js";
 import { CliError, EXIT } from "../cli-error.js";
 import { onDatabase } from "../database-errors.js";
-import { schemaName } from "../environment.js";
+import { addressOf, schemaName } from "../environment.js";
 import { databaseUrl, type LocationOptions } from "../fleet-location.js";
 import { table } from "../output.js";
 import { examples, jsonCommand, runCommand, wholeNumber } from "./common.js";
@@ -45,7 +45,7 @@ ${examples(
     .action((options: DatabaseOptions) =>
       runCommand(options, async (output) => {
         const url = await databaseUrl(options);
-        const applied = await onDatabase(url, () => migrate(url, schemaName(process.env)));
+        const applied = await onDatabase(url, () => migrate(addressOf(url), schemaName(process.env)));
         output.print(
           { applied },
           applied.length === 0 ? "the schema is up to date" : `applied ${applied.join(", ")}`,
@@ -137,7 +137,7 @@ export function rowsCommand(): Command {
 async function withDatabase<T>(options: LocationOptions, body: (db: Database) => Promise<T>): Promise<T> {
   const url = await databaseUrl(options);
   const db = new Database({
-    url,
+    ...addressOf(url),
     schema: schemaName(process.env),
     applicationName: "ringfleet/cli",
     poolSize: 1,

@@ -1,5 +1,6 @@
 import { Database } from "../../core/postgres/database.js";
 import { CliError, EXIT } from "../cli-error.js";
+import { addressOf } from "../environment.js";
 
 /** What one worker process takes, measured on Node 20 with some room (resident memory). */
 const WORKER_MEMORY_MB = 100;
@@ -51,7 +52,7 @@ export async function checkConnections(
   more: { workers: number; controlPlanes: number },
 ): Promise<void> {
   const db = new Database({
-    url,
+    ...addressOf(url),
     schema,
     applicationName: "ringfleet/up",
     poolSize: 1,

@@ -4,6 +4,7 @@ import { DEFAULT_CONFIG } from "../../core/versions/config.js";
 import { configDigest } from "../../core/versions/digest.js";
 import { insertInitialConfig } from "../../core/versions/version-store.js";
 import { onDatabase } from "../database-errors.js";
+import { addressOf } from "../environment.js";
 
 /** Millions of first rows take their time. */
 const STATEMENT_TIMEOUT_MS = 600_000;
@@ -15,9 +16,9 @@ export async function prepareDatabase(
   rows: number,
 ): Promise<{ insertedRows: number; insertedConfig: boolean }> {
   return await onDatabase(url, async () => {
-    await migrate(url, schema);
+    await migrate(addressOf(url), schema);
     const db = new Database({
-      url,
+      ...addressOf(url),
       schema,
       applicationName: "ringfleet/up",
       poolSize: 1,

@@ -17,6 +17,7 @@ export interface LocalStores {
   /** Servers that were started here, for the log. */
   own: string[];
   hasOwnPostgres: boolean;
+  hasOwnRedis: boolean;
   stop(): Promise<void>;
   /** Ends own servers at once; their data stays whole. */
   kill(): void;
@@ -74,6 +75,7 @@ function keepStores(
     redisUrl: redis?.url ?? named.redisUrl ?? "",
     own,
     hasOwnPostgres: postgres !== null,
+    hasOwnRedis: redis !== null,
     async stop() {
       stopping.abort();
       await Promise.all([postgres?.stop("fast"), redis?.stop()]);

@@ -1,11 +1,12 @@
 import { randomBytes } from "node:crypto";
 import { createServer } from "node:net";
 import { resolve } from "node:path";
+import { redisAddress } from "../../core/redis/address.js";
 import type { Environment } from "../../core/settings/environment.js";
 import { parseControlPlaneSettings, parseWorkerSettings } from "../../core/settings/settings.js";
 import { CliError, EXIT } from "../cli-error.js";
 import { onDatabase } from "../database-errors.js";
-import { readEnvironment, schemaName, withSettings } from "../environment.js";
+import { databaseUrlOf, readEnvironment, schemaName, withSettings } from "../environment.js";
 import { checkCapacity, checkConnections } from "./capacity.js";
 import { startControlServer } from "./control-server.js";
 import { prepareDatabase } from "./first-rows.js";
@@ -40,10 +41,10 @@ export interface RunningUp {
 /** Starts a whole fleet on this machine. Throws CliError, having started nothing or stopped it again. */
 export async function startUp(options: UpOptions, view: LogView, env: Environment): Promise<RunningUp> {
   const named = {
-    databaseUrl: readEnvironment("databaseUrl", env),
+    databaseUrl: databaseUrlOf(env),
     redisUrl: readEnvironment("redisUrl", env),
   };
-  checkSettings(env);
+  checkSettings(env, named.redisUrl);
   checkCapacity(options.workers);
   await refuseTakenPort(options.port);
   if (named.databaseUrl !== null) await checkDatabase(named.databaseUrl, options, env);
@@ -151,6 +152,11 @@ function processEnvironment(env: Environment, stores: LocalStores, token: string
   return withSettings(env, {
     // All start at the same moment on the same machine: half a second gathers them.
     ...(setsJoinSettle ? {} : { JOIN_SETTLE_MS: "500" }),
+    // The URL says it all; a server of our own has no TLS and no sentinels.
+    ...nothing("PG_SSL_MODE", "PG_SSL_CA_FILE", "PG_SSL_CERT_FILE", "PG_SSL_KEY_FILE"),
+    ...(stores.hasOwnRedis
+      ? nothing("REDIS_TLS_CA_FILE", "REDIS_TLS_CERT_FILE", "REDIS_TLS_KEY_FILE", "REDIS_SENTINELS")
+      : {}),
     DATABASE_URL: stores.databaseUrl,
     REDIS_URL: stores.redisUrl,
     API_TOKEN: readEnvironment("apiToken", env) ?? token,
@@ -162,10 +168,15 @@ function processEnvironment(env: Environment, stores: LocalStores, token: string
 }
 
 /** A setting that no process would start with is told before anything is started. Throws SettingsError. */
-function checkSettings(env: Environment): void {
-  const stores = { DATABASE_URL: "postgres://checked", REDIS_URL: "redis://checked" };
+function checkSettings(env: Environment, redisUrl: string | null): void {
+  const stores = { DATABASE_URL: "postgres://checked", REDIS_URL: redisUrl ?? "redis://checked" };
   parseControlPlaneSettings(withSettings(env, stores));
-  parseWorkerSettings(withSettings(env, stores));
+  const settings = parseWorkerSettings(withSettings(env, stores));
+  if (redisUrl !== null) redisAddress(settings, () => undefined);
+}
+
+function nothing(...names: string[]): Record<string, string> {
+  return Object.fromEntries(names.map((name) => [name, ""]));
 }
 
 async function checkDatabase(url: string, options: UpOptions, env: Environment): Promise<void> {

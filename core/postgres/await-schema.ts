@@ -1,7 +1,7 @@
 import { setTimeout as sleep } from "node:timers/promises";
 import type { Logger } from "pino";
+import { reasonWithAdvice } from "../tls/tls-advice.js";
 import type { Queryable } from "./database.js";
-import { reasonOf } from "./errors.js";
 import { missingSchema, UnknownSchemaError } from "./schema.js";
 
 const PAUSE_MS = 250;
@@ -34,6 +34,6 @@ async function obstacleOf(db: Queryable): Promise<string | null> {
     return missing === null ? null : `schema ${missing}: run \`ringfleet migrate\``;
   } catch (error) {
     if (error instanceof UnknownSchemaError) throw error;
-    return `Postgres: ${reasonOf(error)}`;
+    return `Postgres: ${reasonWithAdvice("Postgres", error)}`;
   }
 }

@@ -1,10 +1,10 @@
 import pg from "pg";
+import type { PostgresAddress } from "./address.js";
 
 // bigint columns hold version numbers, terms and incarnations: all far below 2^53.
 pg.types.setTypeParser(pg.types.builtins.INT8, Number);
 
-export interface DatabaseOptions {
-  url: string;
+export interface DatabaseOptions extends PostgresAddress {
   /** Schema that holds ringfleet's tables. */
   schema: string;
   /** At most 63 bytes reach pg_stat_activity. */
@@ -62,6 +62,7 @@ export function clientTimeoutMs(statementTimeoutMs: number): number {
 export function clientConfig(options: DatabaseOptions): pg.ClientConfig {
   return {
     connectionString: options.url,
+    ...(options.ssl === undefined ? {} : { ssl: options.ssl }),
     application_name: options.applicationName,
     options: startupOptions(options),
     connectionTimeoutMillis: 3000,

@@ -3,6 +3,7 @@ import { join } from "node:path";
 import { runner } from "node-pg-migrate";
 import pg from "pg";
 import { projectRoot } from "../project-root.js";
+import type { PostgresAddress } from "./address.js";
 import type { Queryable, Row } from "./database.js";
 import { SQLSTATE, sqlState } from "./errors.js";
 
@@ -30,10 +31,10 @@ export function knownMigrations(): string[] {
  * Brings the schema forward to this release; concurrent callers wait for each other. Never drops or empties a
  * table. Returns the names of the migrations that were run; throws UnknownSchemaError on a newer schema.
  */
-export async function migrate(databaseUrl: string, schema: string): Promise<string[]> {
-  await refuseUnknownSchema(databaseUrl, schema);
+export async function migrate(address: PostgresAddress, schema: string): Promise<string[]> {
+  await refuseUnknownSchema(address, schema);
   const done = await runner({
-    databaseUrl,
+    databaseUrl: clientConfig(address),
     dir: join(projectRoot(), "migrations"),
     direction: "up",
     migrationsTable: MIGRATIONS_TABLE,
@@ -46,12 +47,17 @@ export async function migrate(databaseUrl: string, schema: string): Promise<stri
   return done.map((migration) => migration.name);
 }
 
-async function refuseUnknownSchema(databaseUrl: string, schema: string): Promise<void> {
-  const client = new pg.Client({
-    connectionString: databaseUrl,
-    options: `-c search_path=${schema}`,
+function clientConfig({ url, ssl }: PostgresAddress): pg.ClientConfig {
+  return {
+    connectionString: url,
+    ...(ssl === undefined ? {} : { ssl }),
+    application_name: "ringfleet/migrate",
     connectionTimeoutMillis: CONNECT_TIMEOUT_MS,
-  });
+  };
+}
+
+async function refuseUnknownSchema(address: PostgresAddress, schema: string): Promise<void> {
+  const client = new pg.Client({ ...clientConfig(address), options: `-c search_path=${schema}` });
   await client.connect();
   try {
     await missingSchema({

@@ -30,7 +30,7 @@ export function describeSettings(kind?: ProcessKind): SettingDescription[] {
 
 function defaultInWords(setting: Setting, kind?: ProcessKind): string | null {
   if (setting.namesProcess === true) return "POD_NAME, else host name and pid";
-  if (setting.optional === true) return "none";
+  if (setting.optional === true) return setting.otherwise ?? "none";
   if (setting.default === undefined) return null;
   if (typeof setting.default === "string") return setting.default === "" ? "empty" : setting.default;
   if (kind !== undefined) return setting.default[kind];

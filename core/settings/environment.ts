@@ -46,7 +46,7 @@ function sourceOf(
 ): Source | { problem: SettingProblem } | null {
   const fileVariable = `${setting.name}_FILE`;
   const text = env[setting.name] ?? "";
-  const path = env[fileVariable] ?? "";
+  const path = setting.isPath === true ? "" : (env[fileVariable] ?? "");
   if (path === "") return text === "" ? null : { variable: setting.name, text };
   if (text !== "") {
     return failure(setting.name, shown(setting, text), `must not be set together with ${fileVariable}`);

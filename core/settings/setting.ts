@@ -1,4 +1,14 @@
-import { integer, oneOf, sourceUrl, text, url, type ValueRange, webhookSecret } from "./value-range.js";
+import {
+  hostsAndPorts,
+  integer,
+  oneOf,
+  path,
+  sourceUrl,
+  text,
+  url,
+  type ValueRange,
+  webhookSecret,
+} from "./value-range.js";
 
 export type ProcessKind = "control-plane" | "worker";
 
@@ -14,6 +24,10 @@ export interface Setting<T = unknown> extends ValueRange<T> {
   /** As text; by process where they differ. */
   default?: string | Readonly<Record<ProcessKind, string>>;
   optional?: true;
+  /** What holds where an optional one isn't set, in words, if it isn't nothing. */
+  otherwise?: string;
+  /** The variable names a file itself, so that there is no NAME_FILE. */
+  isPath?: true;
   namesProcess?: true;
   /** Errors and docs show no more of it than a URL without its password. */
   secret?: true;
@@ -42,6 +56,84 @@ export const SETTINGS = {
     processes: BOTH,
     unit: "URL",
     ...url("redis:", "rediss:"),
+    secret: true,
+  },
+  pgSslMode: {
+    name: "PG_SSL_MODE",
+    description:
+      "TLS to Postgres, as libpq has it; verify-ca, and require with a CA file, take any host name.",
+    processes: BOTH,
+    unit: "choice",
+    ...oneOf(["disable", "require", "verify-ca", "verify-full"]),
+    optional: true,
+    otherwise: "sslmode in DATABASE_URL, else verify-full with a file of those below, else disable",
+  },
+  pgSslCaFile: {
+    name: "PG_SSL_CA_FILE",
+    description:
+      "CA of Postgres's certificate, in PEM; without it the CAs that Node.js knows. Read at each connect.",
+    processes: BOTH,
+    ...path(),
+    optional: true,
+  },
+  pgSslCertFile: {
+    name: "PG_SSL_CERT_FILE",
+    description: "Client certificate for Postgres, in PEM.",
+    processes: BOTH,
+    ...path(),
+    optional: true,
+  },
+  pgSslKeyFile: {
+    name: "PG_SSL_KEY_FILE",
+    description: "Private key of PG_SSL_CERT_FILE, in PEM, without a passphrase.",
+    processes: BOTH,
+    ...path(),
+    optional: true,
+  },
+  redisTlsCaFile: {
+    name: "REDIS_TLS_CA_FILE",
+    description: "CA of Redis's certificate (rediss://), in PEM; without it the CAs that Node.js knows.",
+    processes: BOTH,
+    ...path(),
+    optional: true,
+  },
+  redisTlsCertFile: {
+    name: "REDIS_TLS_CERT_FILE",
+    description: "Client certificate for Redis, in PEM.",
+    processes: BOTH,
+    ...path(),
+    optional: true,
+  },
+  redisTlsKeyFile: {
+    name: "REDIS_TLS_KEY_FILE",
+    description: "Private key of REDIS_TLS_CERT_FILE, in PEM, without a passphrase.",
+    processes: BOTH,
+    ...path(),
+    optional: true,
+  },
+  redisSentinels: {
+    name: "REDIS_SENTINELS",
+    description: "Redis Sentinels that tell the master; host and port of REDIS_URL aren't used then.",
+    processes: BOTH,
+    unit: "addresses",
+    ...hostsAndPorts(26379),
+    optional: true,
+  },
+  redisSentinelMaster: {
+    name: "REDIS_SENTINEL_MASTER",
+    description: "Name of the master that the sentinels watch.",
+    processes: BOTH,
+    unit: "name",
+    ...text(/^[A-Za-z0-9._-]{1,128}$/, "1 to 128 letters, digits, dots, dashes or underscores"),
+    default: "mymaster",
+  },
+  redisSentinelPassword: {
+    name: "REDIS_SENTINEL_PASSWORD",
+    description: "Password of the sentinels themselves.",
+    processes: BOTH,
+    unit: "text",
+    ...text(/^[\x21-\x7e]{1,512}$/, "1 to 512 visible ASCII characters"),
+    optional: true,
     secret: true,
   },
   host: {

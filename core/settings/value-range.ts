@@ -53,3 +53,24 @@ export function webhookSecret(): ValueRange<string> {
   });
   return { schema, range: "whsec_ and the base64 of 24 to 64 bytes" };
 }
+
+/** Path of a file that is read later, and again when it changes. */
+export function path(): ValueRange<string> & { unit: string; isPath: true } {
+  return { ...text(/^[^\0]+$/, "the path of a file"), unit: "path", isPath: true };
+}
+
+/** `host:port,host:port`; IPv6 in brackets, and `defaultPort` where none is named. */
+export function hostsAndPorts(defaultPort: number): ValueRange<{ host: string; port: number }[]> {
+  const one = /^(?:\[([0-9A-Fa-f:.]+)\]|([0-9A-Za-z._-]+))(?::(\d{1,5}))?$/;
+  const schema = z.string().transform((value, context) => {
+    return value.split(",").map((each) => {
+      const [, v6, name, port] = one.exec(each.trim()) ?? [];
+      const number = Number(port ?? defaultPort);
+      const host = v6 ?? name;
+      if (host !== undefined && number >= 1 && number <= 65_535) return { host, port: number };
+      context.addIssue({ code: "custom" });
+      return z.NEVER;
+    });
+  });
+  return { schema, range: "host:port, several with commas between" };
+}

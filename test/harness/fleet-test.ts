@@ -44,7 +44,7 @@ export async function prepareDatabase(
 ): Promise<string> {
   databases += 1;
   const url = await stores.createDatabase(`fleet_${process.pid}_${databases}`);
-  await migrate(url, "public");
+  await migrate({ url }, "public");
   const db = new Database({
     url,
     schema: "public",

@@ -18,7 +18,7 @@ let base: string;
 beforeAll(async () => {
   stores = await startTestStores();
   const databaseUrl = await stores.createDatabase("api");
-  await migrate(databaseUrl, SCHEMA);
+  await migrate({ url: databaseUrl }, SCHEMA);
   db = new Database({
     url: databaseUrl,
     schema: SCHEMA,

@@ -41,7 +41,7 @@ test("before Postgres, Redis and the migration: everybody waits, says what for, 
         process,
       );
     }
-    await Promise.all([migrate(url, "public"), migrate(url, "public")]);
+    await Promise.all([migrate({ url }, "public"), migrate({ url }, "public")]);
     await stores.redis.restart();
     for (const worker of processes.slice(0, 2)) {
       await waitFor(
@@ -75,9 +75,9 @@ test("before Postgres, Redis and the migration: everybody waits, says what for, 
 
 test("two migrations at once both succeed, and a second run changes nothing", async () => {
   const url = await stores.createDatabase("two_migrations");
-  const [first, second] = await Promise.all([migrate(url, "public"), migrate(url, "public")]);
+  const [first, second] = await Promise.all([migrate({ url }, "public"), migrate({ url }, "public")]);
   expect([...first, ...second].sort((a, b) => a.localeCompare(b))).toEqual(knownMigrations());
-  expect(await migrate(url, "public")).toEqual([]);
+  expect(await migrate({ url }, "public")).toEqual([]);
 });
 
 test("a newer schema is refused with both versions named, by the migration and by every process", async () => {
@@ -86,7 +86,7 @@ test("a newer schema is refused with both versions named, by the migration and b
   await client.connect();
   await client.query("INSERT INTO schema_migrations (name, run_on) VALUES ('0999_from_the_future', now())");
   await client.end();
-  await expect(migrate(url, "public")).rejects.toThrow(UnknownSchemaError);
+  await expect(migrate({ url }, "public")).rejects.toThrow(UnknownSchemaError);
   const known = knownMigrations().at(-1) ?? "";
   const fleet = new Fleet({ databaseUrl: url, redisUrl: stores.redisUrl });
   try {

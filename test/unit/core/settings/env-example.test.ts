@@ -9,8 +9,8 @@ const REGENERATE = "UPDATE=1 npx vitest run --project unit test/unit/core/settin
 const PATH = join(projectRoot(), ".env.example");
 
 const HEADER = `# Settings of ringfleet's processes (node dist/control-plane/main.js, node dist/worker/main.js).
-# An empty variable counts as not set. Each may be given as NAME_FILE instead: the path of a file that holds
-# the value. What stands in comments below shows the default.
+# An empty variable counts as not set. Each but a path may be given as NAME_FILE instead: the path of a file
+# that holds the value. What stands in comments below shows the default.
 # Made from core/settings/setting.ts: ${REGENERATE}
 `;
 

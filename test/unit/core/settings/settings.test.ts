@@ -3,6 +3,18 @@ import { parseControlPlaneSettings, parseWorkerSettings } from "../../../../core
 import { SettingsError } from "../../../../core/settings/settings-error.js";
 
 const STORES = { DATABASE_URL: "postgres://ann:s3cret@db/rows", REDIS_URL: "redis://:s3cret@cache" };
+const STORE_DEFAULTS = {
+  pgSslMode: null,
+  pgSslCaFile: null,
+  pgSslCertFile: null,
+  pgSslKeyFile: null,
+  redisTlsCaFile: null,
+  redisTlsCertFile: null,
+  redisTlsKeyFile: null,
+  redisSentinels: null,
+  redisSentinelMaster: "mymaster",
+  redisSentinelPassword: null,
+};
 
 function workerError(env: Record<string, string>, files: Record<string, string> = {}): SettingsError {
   return errorOf(() => parseWorkerSettings({ ...STORES, ...env }, fileReader(files)));
@@ -31,6 +43,7 @@ describe("defaults", () => {
     expect(parseWorkerSettings({ ...STORES, WORKER_NAME: "w1" })).toEqual({
       databaseUrl: STORES.DATABASE_URL,
       redisUrl: STORES.REDIS_URL,
+      ...STORE_DEFAULTS,
       host: "127.0.0.1",
       port: 9090,
       apiToken: null,
@@ -53,6 +66,7 @@ describe("defaults", () => {
     expect(parseControlPlaneSettings({ ...STORES, REPLICA_NAME: "cp1" })).toEqual({
       databaseUrl: STORES.DATABASE_URL,
       redisUrl: STORES.REDIS_URL,
+      ...STORE_DEFAULTS,
       host: "127.0.0.1",
       port: 8080,
       allowAnonymousWrites: "false",
@@ -223,5 +237,32 @@ describe("cross-checks", () => {
       parseControlPlaneSettings({ ...STORES, HEARTBEAT_MS: "x", DEAD_AFTER_MS: "150" }),
     );
     expect(error.problems.map(({ name }) => name)).toEqual(["HEARTBEAT_MS"]);
+  });
+});
+
+describe("paths and addresses", () => {
+  const files = fileReader({ "/run/path": "/etc/ca.crt" });
+
+  it("a setting that is a path has no _FILE of its own", () => {
+    const env = { ...STORES, PG_SSL_CA_FILE: "/etc/ca.crt", REDIS_TLS_CA_FILE_FILE: "/run/path" };
+    expect(parseWorkerSettings(env, files)).toMatchObject({
+      pgSslCaFile: "/etc/ca.crt",
+      redisTlsCaFile: null,
+    });
+  });
+
+  it("sentinels are hosts with ports, IPv6 in brackets", () => {
+    const env = { ...STORES, REDIS_SENTINELS: "s1:26380, s2,[fd00::1]:7,[::1]" };
+    expect(parseWorkerSettings(env).redisSentinels).toEqual([
+      { host: "s1", port: 26380 },
+      { host: "s2", port: 26379 },
+      { host: "fd00::1", port: 7 },
+      { host: "::1", port: 26379 },
+    ]);
+    for (const wrong of ["s1:0", "s1:70000", "s1,,s2", "fd00::1:26379", "redis://s1", "s1 s2"]) {
+      expect(() => parseWorkerSettings({ ...STORES, REDIS_SENTINELS: wrong })).toThrow(
+        /REDIS_SENTINELS=.*: must be/,
+      );
+    }
   });
 });
