@@ -1,5 +1,5 @@
 import { execFile } from "node:child_process";
-import { copyFile, mkdir, mkdtemp, rm, writeFile } from "node:fs/promises";
+import { mkdir, mkdtemp, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { promisify } from "node:util";
@@ -100,9 +100,4 @@ export async function makeCertificates(): Promise<Certificates> {
     client: await ca.issue("fleet"),
     close: () => rm(folder, { recursive: true, force: true }),
   };
-}
-
-/** Puts `from` where `to` is looked for, as a rotation does. */
-export async function rotate(from: string, to: string): Promise<void> {
-  await copyFile(from, to);
 }
