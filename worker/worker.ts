@@ -12,6 +12,7 @@ import { redisKeys } from "../core/redis/keys.js";
 import type { WorkerSettings } from "../core/settings/settings.js";
 import type { StoreAddresses } from "../core/settings/store-addresses.js";
 import { DatabaseClock } from "../core/time/database-clock.js";
+import type { VersionDocument } from "../core/versions/version.js";
 import { VersionFollower } from "../core/versions/version-follower.js";
 import { type BeatContent, HeartbeatSender } from "./heartbeat/heartbeat-sender.js";
 import { Drain } from "./leaving/drain.js";
@@ -106,7 +107,7 @@ export class Worker {
       fleet,
       aliveAs: incarnation,
       onHint: (hint) => {
-        if (hint.type === "version") follower.accept(hint.document);
+        if (hint.type === "version" && follower.accept(hint.document)) this.#onAnnounced(hint.document);
       },
     });
     const sliceLog = new SliceLog({ db, log, limit: settings.sliceLogLimit, progress: () => this.#progress });
@@ -191,6 +192,15 @@ export class Worker {
     await db.close();
   }
 
+  #onAnnounced({ kind, version, activatesAtMs }: VersionDocument): void {
+    if (kind !== "config") return;
+    const activatesAt = new Date(activatesAtMs).toISOString();
+    this.#options.log.info(
+      { config: version, activatesAt },
+      `config ${version} is known: from ${activatesAt}`,
+    );
+  }
+
   #onTick(progress: Progress): void {
     const before = this.#progress;
     this.#progress = progress;
@@ -200,6 +210,13 @@ export class Worker {
         progress.seated
           ? `took a seat: ${progress.slice.slots.length} slots under ring ${progress.slice.ring.version}`
           : `gave up the seat under ring ${progress.slice.ring.version}`,
+      );
+    }
+    if (before !== null && progress.config.digest !== before.config.digest) {
+      const tick = new Date(progress.tickMs).toISOString();
+      this.#options.log.info(
+        { config: progress.config.version, tick },
+        `config ${progress.config.version} rules from tick ${tick}`,
       );
     }
     this.#drain.sawTick(progress.seated);

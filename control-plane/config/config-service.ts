@@ -64,6 +64,8 @@ export interface Schedule {
   /** 0 where there is no config. */
   highest: number;
   versions: ScheduledVersion[];
+  /** Whether the webhook message asked about was taken before. */
+  delivered: boolean;
 }
 
 interface ScheduledVersion {
@@ -160,14 +162,15 @@ export class ConfigService {
     return entry;
   }
 
-  async schedule(): Promise<Schedule> {
-    const { nowMs, highest, documents } = await readConfigSchedule(this.#options.db);
+  /** `delivery`: id of a webhook message to ask about as well. */
+  async schedule(delivery: string | null = null): Promise<Schedule> {
+    const { nowMs, highest, documents, delivered } = await readConfigSchedule(this.#options.db, delivery);
     const versions = documents.map((document): ScheduledVersion => {
       const { version, activatesAtMs, digest, createdBy } = document;
       const { tickMs } = configSchema.parse(document.body);
       return { version, activatesAtMs, tickMs, digest, createdBy, document };
     });
-    return { nowMs, highest, versions };
+    return { nowMs, highest, versions, delivered };
   }
 
   /** Publishes version `base` + 1 and tells everybody; null where Postgres refuses it (see publishConfig). */

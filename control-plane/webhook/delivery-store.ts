@@ -1,11 +1,5 @@
 import type { Queryable } from "../../core/postgres/database.js";
 
-/** Whether the message with this id was taken before. */
-export async function wasDelivered(db: Queryable, id: string): Promise<boolean> {
-  const { rowCount } = await db.query("SELECT FROM webhook_deliveries WHERE id = $1", [id]);
-  return rowCount > 0;
-}
-
 /** Keeps the id of a message that asked for nothing new. Returns false where it was taken before. */
 export async function recordDelivery(db: Queryable, id: string): Promise<boolean> {
   const { rowCount } = await db.query(

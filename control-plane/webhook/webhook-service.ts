@@ -8,7 +8,7 @@ import type { ConfigEntry } from "../config/config-entry.js";
 import { changedMeanwhile, pendingConflict, tooSoon } from "../config/config-problems.js";
 import { type ConfigService, checkedConfig, type Schedule } from "../config/config-service.js";
 import type { ConfigSource } from "./config-source.js";
-import { recordDelivery, wasDelivered } from "./delivery-store.js";
+import { recordDelivery } from "./delivery-store.js";
 import { contentOf } from "./message-form.js";
 import { checkTimestamp, type SignedMessage } from "./webhook-signature.js";
 
@@ -51,12 +51,12 @@ export class WebhookService {
   }
 
   async #take(message: SignedMessage): Promise<WebhookAnswer> {
-    const { db, config, source } = this.#options;
+    const { config, source } = this.#options;
     const content = contentOf(message.body);
     for (let attempt = 1; attempt <= ATTEMPTS; attempt += 1) {
-      const [before, replayed] = await Promise.all([config.schedule(), wasDelivered(db, message.id)]);
+      const before = await config.schedule(message.id);
       checkTimestamp(message, before.nowMs);
-      if (replayed) return { result: "replayed", entry: null };
+      if (before.delivered) return { result: "replayed", entry: null };
       if (content.kind === "config") {
         const answer = await this.#publish(before, checkedConfig(content.config), message.id, "sent");
         if (answer !== null) return answer;

@@ -64,22 +64,33 @@ export interface ConfigSchedule {
   highest: number;
   /** The ruling one and all above it, highest first: none below it can ever rule again. */
   documents: VersionDocument[];
+  /** Whether the webhook message asked about was taken before. */
+  delivered: boolean;
 }
 
-export async function readConfigSchedule(db: Queryable): Promise<ConfigSchedule> {
-  const { rows } = await db.query<{ nowMs: number; version: number | null } & Record<string, unknown>>(
-    `SELECT (extract(epoch FROM clock.now) * 1000)::float8 AS "nowMs", document.*
+/** `delivery`: id of a webhook message to ask about in the same snapshot, or null. */
+export async function readConfigSchedule(db: Queryable, delivery: string | null): Promise<ConfigSchedule> {
+  type ScheduleRow = { nowMs: number; delivered: boolean; version: number | null } & Record<string, unknown>;
+  const { rows } = await db.query<ScheduleRow>(
+    `SELECT (extract(epoch FROM clock.now) * 1000)::float8 AS "nowMs", document.*,
+       EXISTS (SELECT FROM webhook_deliveries WHERE id = $1) AS delivered
      FROM (SELECT clock_timestamp() AS now) AS clock
      LEFT JOIN LATERAL (
        SELECT ${VERSION_COLUMNS} FROM versions WHERE kind = 'config' AND version >= (
          SELECT coalesce(max(version), 0) FROM versions WHERE kind = 'config' AND activates_at <= clock.now)
      ) AS document ON true
      ORDER BY document.version DESC`,
+    [delivery],
   );
   const documents = rows
     .filter((row) => row.version !== null)
-    .map(({ nowMs, ...document }) => document as unknown as VersionDocument);
-  return { nowMs: rows[0]?.nowMs ?? Number.NaN, highest: documents[0]?.version ?? 0, documents };
+    .map(({ nowMs, delivered, ...document }) => document as unknown as VersionDocument);
+  return {
+    nowMs: rows[0]?.nowMs ?? Number.NaN,
+    highest: documents[0]?.version ?? 0,
+    documents,
+    delivered: rows[0]?.delivered === true,
+  };
 }
 
 /** Config versions below `before` (null: all), highest first, at most `limit`. */

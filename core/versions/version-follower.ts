@@ -1,6 +1,6 @@
 import type { Queryable } from "../postgres/database.js";
 import { SLOT_COUNT } from "../ring/slots.js";
-import { openRingSnapshot, type RingSnapshot } from "../ring/view.js";
+import { openRingSnapshot, RingDigestMismatchError, type RingSnapshot } from "../ring/view.js";
 import { type Config, configSchema } from "./config.js";
 import { configDigest } from "./digest.js";
 import type { VersionDocument, VersionKind } from "./version.js";
@@ -9,17 +9,16 @@ import { readVersion } from "./version-store.js";
 /** Opened documents of each kind that are kept: the sealed one, its predecessors, and what is pending. */
 const KEPT = 8;
 
-/** A document's content doesn't give its digest: it was changed, or this release computes it differently. */
-export class ConfigDigestMismatchError extends Error {
-  constructor(version: number) {
-    super(`config version ${version} does not give the digest it was published with`);
-  }
-}
+/** The document that a sealed tick names can't be had, or isn't what was published: nobody may work by it. */
+export class UnprovenVersionError extends Error {
+  readonly kind: VersionKind;
+  readonly version: number;
 
-/** A sealed tick names a version that table `versions` doesn't hold. */
-export class VersionNotFoundError extends Error {
-  constructor(kind: VersionKind, version: number) {
-    super(`${kind} version ${version} is sealed but not in table versions`);
+  constructor(kind: VersionKind, version: number, why: string, options?: ErrorOptions) {
+    super(`${kind} version ${version} ${why}`, options);
+    this.name = "UnprovenVersionError";
+    this.kind = kind;
+    this.version = version;
   }
 }
 
@@ -39,29 +38,34 @@ export class VersionFollower {
     this.#slotCount = slotCount;
   }
 
-  /** Takes a document that a hint brought. It is opened when a sealed tick names it. */
-  accept(document: VersionDocument): void {
-    remember(this.#hinted, keyOf(document.kind, document.version, document.digest), document);
+  /** Takes a document that a hint brought. It is opened when a sealed tick names it. Returns whether it is new here. */
+  accept(document: VersionDocument): boolean {
+    const key = keyOf(document.kind, document.version, document.digest);
+    const isNew = !(this.#hinted.has(key) || this.#configs.has(key) || this.#rings.has(key));
+    remember(this.#hinted, key, document);
+    return isNew;
   }
 
-  /** The ring view that a sealed tick names. Throws where it can't be had, or gives another digest. */
+  /** The ring view that a sealed tick names. Throws UnprovenVersionError; and what reading Postgres throws. */
   async ring(version: number, digest: string): Promise<RingSnapshot> {
     const key = keyOf("ring", version, digest);
     const held = this.#rings.get(key);
     if (held !== undefined) return held;
-    const snapshot = openRingSnapshot(await this.#document("ring", version, digest), this.#slotCount);
-    if (snapshot.digest !== digest) throw new VersionNotFoundError("ring", version);
+    const document = await this.#document("ring", version, digest);
+    const snapshot = opened(document, () => openRingSnapshot(document, this.#slotCount));
+    if (snapshot.digest !== digest) throw otherDigest("ring", version);
     remember(this.#rings, key, snapshot);
     return snapshot;
   }
 
-  /** The config that a sealed tick names. Throws where it can't be had, or gives another digest. */
+  /** The config that a sealed tick names. Throws UnprovenVersionError; and what reading Postgres throws. */
   async config(version: number, digest: string): Promise<Config> {
     const key = keyOf("config", version, digest);
     const held = this.#configs.get(key);
     if (held !== undefined) return held;
-    const config = configSchema.parse((await this.#document("config", version, digest)).body);
-    if (configDigest(config) !== digest) throw new ConfigDigestMismatchError(version);
+    const document = await this.#document("config", version, digest);
+    const config = opened(document, () => configSchema.parse(document.body));
+    if (configDigest(config) !== digest) throw otherDigest("config", version);
     remember(this.#configs, key, config);
     return config;
   }
@@ -75,9 +79,24 @@ export class VersionFollower {
     const hinted = this.#hinted.get(keyOf(kind, version, digest));
     if (hinted !== undefined) return hinted;
     const stored = await readVersion(this.#db, kind, version);
-    if (stored === null) throw new VersionNotFoundError(kind, version);
+    if (stored === null) throw new UnprovenVersionError(kind, version, "is sealed but not in table versions");
     return stored;
   }
+}
+
+function opened<T>({ kind, version }: VersionDocument, open: () => T): T {
+  try {
+    return open();
+  } catch (cause) {
+    if (cause instanceof RingDigestMismatchError) throw otherDigest(kind, version, cause);
+    throw new UnprovenVersionError(kind, version, "has a form that this release doesn't know", { cause });
+  }
+}
+
+function otherDigest(kind: VersionKind, version: number, cause?: unknown): UnprovenVersionError {
+  return new UnprovenVersionError(kind, version, "does not give the digest that the tick is sealed with", {
+    cause,
+  });
 }
 
 function keyOf(kind: VersionKind, version: number, digest: string): string {

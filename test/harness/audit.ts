@@ -52,6 +52,8 @@ export interface AuditReport {
   foreign: string[];
   /** Writes that changed the value by other than the sealed config's increment, or whose row's tick fell. */
   wrong: string[];
+  /** Ticks sealed under another config than the highest that was active by then, or off its grid. */
+  unscheduled: string[];
   /** Ticks that the control probe missed as well. */
   excusedTicks: number;
 }
@@ -71,7 +73,6 @@ export interface AuditWindow {
   /** Epoch ms of the database's clock; ticks from `from` up to and including `to` are judged. */
   from: number;
   to: number;
-  tickMs?: number;
   /** Ticks that the control probe missed: excused. */
   excused?: ReadonlySet<number>;
 }
@@ -81,7 +82,6 @@ const EPOCH_MS = (column: string) =>
 
 /** Judges every (row, tick) of a window, from `audit`, `ticks` and `versions` alone. */
 export async function judgeAudit(client: pg.ClientBase, window: AuditWindow): Promise<AuditReport> {
-  const tickMs = window.tickMs ?? 1000;
   const { rows: writes } = await client.query<AuditRow>(
     `SELECT id, old_value, new_value, worker, application, ${EPOCH_MS("old_tick")} AS old_tick,
        ${EPOCH_MS("tick")} AS tick, ${EPOCH_MS("at")} AS at
@@ -108,6 +108,7 @@ export async function judgeAudit(client: pg.ClientBase, window: AuditWindow): Pr
     lost: [],
     foreign: [],
     wrong: [],
+    unscheduled: [],
     excusedTicks: 0,
   };
   for (const write of writes) {
@@ -129,7 +130,12 @@ export async function judgeAudit(client: pg.ClientBase, window: AuditWindow): Pr
     }
     if (write.old_tick >= write.tick) report.wrong.push(`${where}: lasttick did not rise`);
   }
-  for (let tick = window.from; tick <= window.to; tick += tickMs) {
+  const expected = expectedTicks(documents.configs, window);
+  for (const { tick, config } of sealed) {
+    if (expected.get(tick)?.version === config) continue;
+    report.unscheduled.push(`${new Date(tick).toISOString()}: config ${config}`);
+  }
+  for (const [tick, { tickMs }] of expected) {
     report.ticks += 1;
     const ids = seen.get(tick) ?? new Set();
     const owed = items.filter(
@@ -142,13 +148,44 @@ export async function judgeAudit(client: pg.ClientBase, window: AuditWindow): Pr
   return report;
 }
 
+interface ScheduledConfig {
+  version: number;
+  activatesAt: number;
+  tickMs: number;
+}
+
+/** The ticks that a window owes, each with its config: the highest that is active by then, on its own grid. */
+function expectedTicks(
+  configs: readonly ScheduledConfig[],
+  { from, to }: AuditWindow,
+): Map<number, ScheduledConfig> {
+  const expected = new Map<number, ScheduledConfig>();
+  let at = from;
+  while (at <= to) {
+    const ruling = configs
+      .filter(({ activatesAt }) => activatesAt <= at)
+      .reduce<ScheduledConfig | null>((a, b) => (a === null || b.version > a.version ? b : a), null);
+    if (ruling === null) break;
+    if (at % ruling.tickMs === 0) expected.set(at, ruling);
+    const boundary = (Math.floor(at / ruling.tickMs) + 1) * ruling.tickMs;
+    const changes = configs.map(({ activatesAt }) => activatesAt).filter((time) => time > at);
+    at = Math.min(boundary, ...changes);
+  }
+  return expected;
+}
+
 async function readDocuments(client: pg.ClientBase) {
-  const { rows } = await client.query<{ kind: string; version: number; body: never }>(
-    "SELECT kind, version::int, body FROM versions",
+  const { rows } = await client.query<{ kind: string; version: number; body: never; activatesAt: number }>(
+    `SELECT kind, version::int, body, ${EPOCH_MS("activates_at")} AS "activatesAt" FROM versions`,
   );
   const bodies = new Map(rows.map((row) => [`${row.kind}/${row.version}`, row.body as unknown]));
   const owners = new Map<number, (string | null)[]>();
   return {
+    configs: rows
+      .filter(({ kind }) => kind === "config")
+      .map(({ version, activatesAt, body }): ScheduledConfig => {
+        return { version, activatesAt, tickMs: (body as { tickMs: number }).tickMs };
+      }),
     owners(version: number): (string | null)[] {
       const known =
         owners.get(version) ??

@@ -47,6 +47,13 @@ export async function startFakeClock(): Promise<FakeClock> {
   };
 }
 
+/** What libfaketime keeps in shared memory for a process, and leaves behind where that is killed. */
+export async function removeFakeTimeLeftovers(pid: number): Promise<void> {
+  for (const name of [`faketime_shm_${pid}`, `sem.faketime_sem_${pid}`]) {
+    await rm(join("/dev/shm", name), { force: true });
+  }
+}
+
 function signed(seconds: number): string {
   return `${seconds < 0 ? "-" : "+"}${Math.abs(seconds)}s`;
 }

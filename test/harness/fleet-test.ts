@@ -20,6 +20,8 @@ export interface FleetTestOptions {
   env?: Record<string, string>;
   /** The audit must survive a crash of Postgres. */
   loggedAudit?: boolean;
+  /** The shortest tick of this test: the machine has to keep up with it (default 1000). */
+  finestTickMs?: number;
   /** Links that lead elsewhere than straight to the stores. */
   redisUrl?: string;
   /** The URL by which the processes reach the database, made from the straight one. */
@@ -82,7 +84,8 @@ export async function withFleet(
   });
   await fleet.client.connect();
   await installAudit(fleet.client, { logged: options.loggedAudit === true });
-  const probe = await ControlProbe.start(databaseUrl);
+  const finestTickMs = options.finestTickMs ?? 1000;
+  const probe = await ControlProbe.start(databaseUrl, finestTickMs);
   try {
     await body({
       fleet,
@@ -93,7 +96,7 @@ export async function withFleet(
       },
       async judge(from, to) {
         const window = { from, to: to ?? (await fleet.newestTick()) - 2000 };
-        const excused = await probe.missed(fleet.client, window);
+        const excused = await probe.missed(fleet.client, { ...window, tickMs: finestTickMs });
         const report = await judgeAudit(fleet.client, { ...window, excused });
         console.log(summaryOf(report, excused.size));
         return report;

@@ -6,6 +6,7 @@ import { setTimeout as sleep } from "node:timers/promises";
 import pg from "pg";
 import { startWatchdog } from "../../cli/stores/watchdog.js";
 import { projectRoot } from "../../core/project-root.js";
+import { removeFakeTimeLeftovers } from "./faketime.js";
 
 export interface LogLine {
   at: number;
@@ -35,7 +36,9 @@ export class FleetProcess {
     this.exited = new Promise((resolve) => {
       this.child.once("exit", (code, signal) => {
         this.hasExited = true;
-        resolve(watchdog.release().then(() => ({ code, signal })));
+        resolve(
+          Promise.all([watchdog.release(), removeFakeTimeLeftovers(this.pid)]).then(() => ({ code, signal })),
+        );
       });
     });
     for (const stream of [this.child.stdout, this.child.stderr]) {

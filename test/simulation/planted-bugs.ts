@@ -32,8 +32,9 @@ function followsNewestConfig({ follower }: WorkerParts): void {
   const accept = follower.accept.bind(follower);
   let newest: { version: number; digest: string } | null = null;
   follower.accept = (document) => {
-    accept(document);
+    const isNew = accept(document);
     if (document.kind === "config" && document.version > (newest?.version ?? 0)) newest = document;
+    return isNew;
   };
   follower.config = (version, digest) => {
     const taken = newest !== null && newest.version > version ? newest : { version, digest };

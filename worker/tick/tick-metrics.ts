@@ -9,6 +9,7 @@ export class TickMetrics {
   readonly #openedLate: Counter;
   readonly #handoverWaits: Counter;
   readonly #digestMismatches: Counter;
+  readonly #unproven: Gauge;
   readonly #batchSeconds: Histogram;
   readonly #fencedWrites: Counter;
   readonly #skippedRows: Gauge<"reason">;
@@ -40,7 +41,11 @@ export class TickMetrics {
     );
     this.#digestMismatches = counter(
       "ringfleet_digest_mismatches_total",
-      "Documents that gave another digest than the sealed tick names.",
+      "Documents that could not be had or read, or gave another digest than the sealed tick names.",
+    );
+    this.#unproven = gauge(
+      "ringfleet_unproven",
+      "1 while this worker works nothing because it can't prove that it holds the sealed ring and config.",
     );
     this.#batchSeconds = new Histogram({
       name: "ringfleet_batch_duration_seconds",
@@ -107,6 +112,10 @@ export class TickMetrics {
 
   digestMismatch(): void {
     this.#digestMismatches.inc();
+  }
+
+  unproven(isUnproven: boolean): void {
+    this.#unproven.set(isUnproven ? 1 : 0);
   }
 
   fenced(): void {

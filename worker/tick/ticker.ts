@@ -1,21 +1,23 @@
 import type { Logger } from "pino";
 import type { Queryable } from "../../core/postgres/database.js";
 import { reasonOf } from "../../core/postgres/errors.js";
-import { RingDigestMismatchError } from "../../core/ring/view.js";
 import type { OpenedTick, SealedTick } from "../../core/ticks/sealed-tick.js";
 import { openTick } from "../../core/ticks/tick-store.js";
 import type { DatabaseClock } from "../../core/time/database-clock.js";
 import type { Config } from "../../core/versions/config.js";
-import { ConfigDigestMismatchError, type VersionFollower } from "../../core/versions/version-follower.js";
+import { UnprovenVersionError, type VersionFollower } from "../../core/versions/version-follower.js";
 import { type Slice, splitAcquired } from "../slice/slice.js";
 import type { TickOutcome, TickPlan, TickWork } from "../work/tick-work.js";
 import { checkProof } from "../work/work-store.js";
+import { rowBudget } from "./row-budget.js";
 import type { TickMetrics } from "./tick-metrics.js";
 
 /** A tick may be worked until this long after the next one has opened. */
 const EXTRA_LAG_MS = 500;
 /** How often a worker looks for its first config, its first ring view, or a clock that catches up. */
 const IDLE_MS = 250;
+/** A tick whose documents can't be proven is tried again this often: they may still come. */
+const UNPROVEN_MS = 100;
 /** Long ticks are waited for in steps: liveness sees the loop, and a new config or a stepped clock is noticed. */
 const LOOK_MS = 1000;
 
@@ -58,6 +60,9 @@ export class Ticker {
   readonly #options: TickerOptions;
   #handled: SealedTick | null = null;
   #waitsFor: string | null = null;
+  /** The document for whose sake nothing is worked, in words; null while all is proven. */
+  #unproven: string | null = null;
+  #refusedTick: number | null = null;
 
   constructor(options: TickerOptions) {
     this.#options = options;
@@ -77,9 +82,42 @@ export class Ticker {
     if (opened.newest === null) return this.#idle(opened);
     if (this.#handled !== null && opened.newest.tickMs <= this.#handled.tickMs)
       return this.#untilNext(opened);
-    await this.#handle(opened.newest, opened.previous, opened.databaseNowMs);
+    try {
+      await this.#handle(opened.newest, opened.previous, opened.databaseNowMs);
+    } catch (error) {
+      if (!(error instanceof UnprovenVersionError)) throw error;
+      return this.#refuse(opened.newest, error);
+    }
+    this.#proven();
     this.#waiting(null);
     return this.#untilNext(opened);
+  }
+
+  /** What can't be proven isn't worked: told once for each document, counted once a tick. */
+  #refuse(tick: SealedTick, error: UnprovenVersionError): number {
+    const { metrics, log } = this.#options;
+    if (this.#refusedTick !== tick.tickMs) metrics.tick("refused");
+    this.#refusedTick = tick.tickMs;
+    metrics.unproven(true);
+    const { kind, version } = error;
+    const document = `${kind} ${version}`;
+    if (this.#unproven !== document) {
+      const details = { event: "unproven", kind, version, tick: new Date(tick.tickMs).toISOString() };
+      log.error(details, `nothing is worked until ${document} can be proven: ${reasonOf(error)}`);
+    }
+    this.#unproven = document;
+    this.#waitsFor = `${document} to be proven: ${reasonOf(error)}`;
+    return UNPROVEN_MS;
+  }
+
+  #proven(): void {
+    if (this.#unproven === null) return;
+    this.#options.metrics.unproven(false);
+    this.#options.log.info(
+      { event: "proven" },
+      `at work again: ${this.#unproven} no longer stands in the way`,
+    );
+    this.#unproven = null;
   }
 
   #untilNext(opened: OpenedTick): number {
@@ -143,16 +181,15 @@ export class Ticker {
     });
   }
 
+  /** What hints brought is believed only as far as its digest goes; Postgres has the last word. */
   async #followed<T>(read: () => Promise<T>): Promise<T> {
     try {
       return await read();
     } catch (error) {
-      const mismatch = error instanceof RingDigestMismatchError || error instanceof ConfigDigestMismatchError;
-      if (!mismatch) throw error;
+      if (!(error instanceof UnprovenVersionError)) throw error;
       this.#options.metrics.digestMismatch();
-      this.#options.metrics.tick("refused");
       this.#options.follower.distrustHints();
-      throw error;
+      return await read();
     }
   }
 
@@ -188,7 +225,7 @@ export class Ticker {
       previousTick: previous === null ? null : new Date(previous.tickMs).toISOString(),
       handoverMs: config.tickMs / 2 - ageMs,
       budgetMs: allowedLagMs - ageMs,
-      maxRows: config.maxRowsPerSecond === 0 ? null : rowsPerTick(config),
+      maxRows: rowBudget(config.maxRowsPerSecond, tick.tickMs, config.tickMs),
     };
     const outcome = await work.run(plan);
     metrics.worked(outcome.rows, outcome.handoverWaits, outcome.contendedChunks, work.failing.size);
@@ -228,9 +265,4 @@ export class Ticker {
       return [...slice.slots];
     }
   }
-}
-
-/** The bound on a tick's rows; ticks shorter than a second share it out. */
-function rowsPerTick(config: Config): number {
-  return Math.max(1, Math.floor((config.maxRowsPerSecond * config.tickMs) / 1000));
 }
