@@ -2,11 +2,12 @@
 // beside the floor of the same run: a bare INSERT, COMMIT and PUBLISH to 100 raw subscribers.
 // Run: npm run bench:webhook [-- rounds rows]
 import { randomBytes } from "node:crypto";
+import { once } from "node:events";
 import { Redis } from "ioredis";
 import pg from "pg";
 import { Webhook } from "standardwebhooks";
 import { fleetId } from "../core/postgres/schema.js";
-import { connectRedis } from "../core/redis/connection.js";
+import { closeRedis, connectRedis } from "../core/redis/connection.js";
 import { HintSubscriber } from "../core/redis/hint-subscriber.js";
 import { redisKeys } from "../core/redis/keys.js";
 import { DEFAULT_CONFIG } from "../core/versions/config.js";
@@ -93,8 +94,12 @@ async function startFloor(
 
 async function startFollowers(fleet: BenchFleet, gathering: Gathering): Promise<() => void> {
   const id = await fleetId(fleet.db);
-  const connections = Array.from({ length: FOLLOWERS }, (_, index) => {
-    const redis = connectRedis({ url: fleet.redisUrl, connectionName: "bench", onError: () => undefined });
+  const connections = Array.from({ length: FOLLOWERS }, async (_, index) => {
+    const redis = connectRedis({
+      address: { url: fleet.redisUrl, tls: null, sentinel: null },
+      connectionName: "bench",
+      onError: (error) => console.error(error.message),
+    });
     const follower = new VersionFollower(fleet.db);
     const subscriber = new HintSubscriber({
       redis,
@@ -104,18 +109,20 @@ async function startFollowers(fleet: BenchFleet, gathering: Gathering): Promise<
       onHint: (hint) => {
         if (hint.type !== "version" || !follower.accept(hint.document)) return;
         const { version, digest } = hint.document;
-        // Opened, and its digest recomputed: this follower could work under it now.
-        follower
-          .config(version, digest)
-          .then((config) => gathering.heard(String(index), config.increment - 1, now()));
+        // Opened, and its digest recomputed: this follower could work under it now. What isn't heard is missed.
+        follower.config(version, digest).then(
+          (config) => gathering.heard(String(index), config.increment - 1, now()),
+          (error) => console.error(error),
+        );
       },
     });
-    redis.on("ready", () => void subscriber.step());
+    await once(redis, "ready");
+    await subscriber.step();
     return redis;
   });
-  await new Promise((resolve) => setTimeout(resolve, 1000));
+  const subscribed = await Promise.all(connections);
   return () => {
-    for (const redis of connections) redis.disconnect();
+    for (const redis of subscribed) closeRedis(redis);
   };
 }
 

@@ -30,7 +30,7 @@ export async function startBenchFleet(
   const log = () => undefined;
   const postgres = await startPostgres({ dataDir: join(folder, "postgres"), durable: true, log });
   const redis = await startRedis({ dir: folder, log });
-  await migrate(postgres.url, "public");
+  await migrate({ url: postgres.url }, "public");
   const db = new Database({
     url: postgres.url,
     schema: "public",
