@@ -47,7 +47,7 @@ export function pendingConflict(version: number): Problem {
     status: 409,
     code: "config_pending",
     title: "Another config is pending",
-    detail: `version ${version} is to rule later and would never: say replace, or cancel it first`,
+    detail: `version ${version} is to rule later and would never: cancel it first, or say "replace" (--replace)`,
     extra: { pending: version },
   });
 }

@@ -40,6 +40,11 @@ export const pageSchema = z.strictObject({
   limit: z.coerce.number().int().min(1).max(MAX_PAGE).optional().describe(`At most so many (${PAGE}).`),
 });
 
+export const cancellationSchema = z.strictObject({
+  by: changeSchema.shape.by.describe("Who, for the history."),
+  reason: changeSchema.shape.reason.describe("Why, for the history."),
+});
+
 /** GET and PUT /v1/config, its history, and DELETE of what is pending. `service` throws while this replica starts. */
 export function configRouter(service: () => ConfigService, token: string | null): Router {
   const router = Router();
@@ -75,7 +80,15 @@ export function configRouter(service: () => ConfigService, token: string | null)
 
   router.delete("/v1/config/:version", authorized, async (request: Request, response) => {
     const version = versionOf(String(request.params["version"]));
-    response.json(await service().cancel(version, { createdBy: "api", ifMatch: ifMatchOf(request) }));
+    const said = cancellationSchema.safeParse(request.query);
+    if (!said.success)
+      throw badRequest("a cancellation takes ?by=<up to 100> and ?reason=<up to 500 characters>");
+    const entry = await service().cancel(version, {
+      createdBy: said.data.by ?? "api",
+      reason: said.data.reason ?? null,
+      ifMatch: ifMatchOf(request),
+    });
+    response.setHeader("etag", `"${entry.version}"`).json(entry);
   });
   return router;
 }

@@ -6,7 +6,12 @@ import { announceVersion } from "../../core/redis/hints.js";
 import type { RedisKeys } from "../../core/redis/keys.js";
 import { type Config, configSchema } from "../../core/versions/config.js";
 import { InvalidConfigError, parseConfig } from "../../core/versions/config-input.js";
-import { pendingConfigs, placeConfig, rulingAt } from "../../core/versions/config-schedule.js";
+import {
+  pendingConfigs,
+  placeConfig,
+  repeatsContent,
+  rulingAt,
+} from "../../core/versions/config-schedule.js";
 import {
   publishConfig,
   readConfigPage,
@@ -86,6 +91,13 @@ export interface Publication {
   delivery?: string;
 }
 
+export interface Cancellation {
+  createdBy: string;
+  /** Null: said by itself. */
+  reason: string | null;
+  ifMatch: number | null;
+}
+
 /** Reads, schedules and cancels configs: what every replica can do. */
 export class ConfigService {
   readonly #options: ConfigServiceOptions;
@@ -130,7 +142,8 @@ export class ConfigService {
       const known = await this.schedule();
       refuseOutdated(change.ifMatch, known.highest);
       const wantedMs = wantedTime(change.wanted, known.nowMs);
-      const placed = placeConfig({ ...known, wantedMs, mayReplace: () => change.replace });
+      const mayReplace = (each: ScheduledVersion) => change.replace || repeatsContent(known.versions, each);
+      const placed = placeConfig({ ...known, wantedMs, mayReplace });
       if (placed.kind === "too_soon") throw tooSoon(wantedMs ?? known.nowMs, placed.earliestMs);
       if (placed.kind === "pending") throw pendingConflict(placed.version);
       const entry = await this.publish(known.highest, { ...placed, ...change, config });
@@ -139,8 +152,8 @@ export class ConfigService {
     throw changedMeanwhile();
   }
 
-  /** A new version with the content that rules before it takes the place of a pending one. Throws Problem. */
-  async cancel(version: number, by: { createdBy: string; ifMatch: number | null }): Promise<ConfigEntry> {
+  /** A new version repeats the content that rules before a pending one, so that that never rules. Throws Problem. */
+  async cancel(version: number, by: Cancellation): Promise<ConfigEntry> {
     const { nowMs, highest, versions } = await this.schedule();
     refuseOutdated(by.ifMatch, highest);
     if (version > highest) throw configNotFound(version);
@@ -154,9 +167,10 @@ export class ConfigService {
     if (before === null) throw notPending(version);
     const entry = await this.publish(highest, {
       config: configSchema.parse(before.document.body),
-      activatesAtMs: cancelled.activatesAtMs,
+      // What rules now is repeated at once; what is to come first can't be repeated before it has come.
+      activatesAtMs: at === 0 ? soonest(versions, nowMs, cancelled.activatesAtMs) : cancelled.activatesAtMs,
       createdBy: by.createdBy,
-      reason: `cancels version ${version}`,
+      reason: by.reason ?? `cancels version ${version}`,
     });
     if (entry === null) throw changedMeanwhile();
     return entry;
@@ -213,6 +227,12 @@ export class ConfigService {
       return { ...configEntry(document), firstTick: tickMs === undefined ? null : isoTime(tickMs) };
     });
   }
+}
+
+/** The earliest moment that every worker can know, at most `latestMs`. */
+function soonest(versions: ScheduledVersion[], nowMs: number, latestMs: number): number {
+  const placed = placeConfig({ versions, nowMs, wantedMs: null, mayReplace: () => true });
+  return placed.kind === "at" ? Math.min(placed.activatesAtMs, latestMs) : latestMs;
 }
 
 /** Throws Problem 422. */

@@ -11,7 +11,7 @@ import {
   historyAnswerSchema,
   historyEntrySchema,
 } from "../config/config-entry.js";
-import { configChangeSchema, pageSchema } from "../config/config-router.js";
+import { cancellationSchema, configChangeSchema, pageSchema } from "../config/config-router.js";
 import { webhookAnswerSchema } from "../webhook/webhook-router.js";
 
 const statusSchema = z.strictObject({ status: z.string() });
@@ -102,13 +102,13 @@ export const PATHS: ZodOpenApiPathsObject = {
     },
     delete: {
       ...answering(
-        "Take back a pending version: a new one with the content before takes its place",
+        "Take back a pending version: a new one repeats the content that rules before it",
         "Config",
         configEntrySchema,
         [400, 401, 404, 409, 412, 503],
       ),
       security: BEARER,
-      requestParams: { path: versionPath, header: ifMatch },
+      requestParams: { path: versionPath, query: cancellationSchema, header: ifMatch },
     },
   },
   "/v1/webhooks/config": {

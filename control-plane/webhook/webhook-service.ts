@@ -2,7 +2,12 @@ import type { Counter } from "prom-client";
 import { Problem } from "../../core/http/problem.js";
 import type { Queryable } from "../../core/postgres/database.js";
 import type { Config } from "../../core/versions/config.js";
-import { pendingConfigs, placeConfig, rulingAt } from "../../core/versions/config-schedule.js";
+import {
+  pendingConfigs,
+  placeConfig,
+  repeatsContent,
+  rulingAt,
+} from "../../core/versions/config-schedule.js";
 import { configDigest } from "../../core/versions/digest.js";
 import type { ConfigEntry } from "../config/config-entry.js";
 import { changedMeanwhile, pendingConflict, tooSoon } from "../config/config-problems.js";
@@ -85,7 +90,8 @@ export class WebhookService {
       const isNew = await recordDelivery(this.#options.db, delivery);
       return { result: isNew ? "unchanged" : "replayed", entry: null };
     }
-    const mayReplace = (pending: { createdBy: string }) => pending.createdBy === WEBHOOK;
+    const mayReplace = (pending: Schedule["versions"][number]) =>
+      pending.createdBy === WEBHOOK || repeatsContent(versions, pending);
     const placed = placeConfig({ versions, nowMs, wantedMs: null, mayReplace });
     if (placed.kind === "pending") throw pendingConflict(placed.version);
     if (placed.kind === "too_soon") throw tooSoon(nowMs, placed.earliestMs);

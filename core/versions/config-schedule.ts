@@ -38,6 +38,14 @@ export function pendingConfigs<V extends ScheduledConfig>(versions: readonly V[]
     .sort((a, b) => a.activatesAtMs - b.activatesAtMs);
 }
 
+/** Whether a pending version only repeats the content that rules before it, as one does that cancelled another. */
+export function repeatsContent<V extends ScheduledConfig & { digest: string }>(
+  versions: readonly V[],
+  pending: V,
+): boolean {
+  return rulingAt(versions, pending.activatesAtMs - 1)?.digest === pending.digest;
+}
+
 /** When a new config activates: on the grid in force by then, never sooner than the lead time, never unseen ahead of a pending one. */
 export function placeConfig<V extends ScheduledConfig>(request: PlacementRequest<V>): Placement {
   const { versions, nowMs, wantedMs, mayReplace } = request;

@@ -66,6 +66,24 @@ test("a config rules from the first tick at or after its time; refusals say what
       status: 200,
       body: { version: 4, config: { increment: 2 }, reason: "cancels version 3" },
     });
+    // What was cancelled stands in nobody's way.
+    const next = await send("PUT", "/v1/config", { config: { ...CONFIG, increment: 3 } });
+    expect(next).toMatchObject({ status: 200, body: { version: 5 } });
+    const inTwo = new Date(Date.now() + 120_000).toISOString();
+    await send("PUT", "/v1/config", { config: { ...CONFIG, increment: 9 }, activatesAt: inAMinute });
+    await send("PUT", "/v1/config", { config: { ...CONFIG, increment: 10 }, activatesAt: inTwo });
+    const cancelled = await send("DELETE", "/v1/config/7?by=nina&reason=not+today");
+    expect(cancelled).toMatchObject({
+      status: 200,
+      body: { version: 8, config: { increment: 9 }, createdBy: "nina", reason: "not today" },
+    });
+    expect(await send("PUT", "/v1/config", { config: CONFIG, activatesAt: inAMinute })).toMatchObject({
+      status: 409,
+      body: { pending: 6 },
+    });
+    const between = new Date(Date.now() + 90_000).toISOString();
+    const placed = await send("PUT", "/v1/config", { config: CONFIG, activatesAt: between });
+    expect(placed).toMatchObject({ status: 200, body: { version: 9 } });
     expect(await send("DELETE", "/v1/config/1")).toMatchObject({ status: 409 });
     expect(await send("DELETE", "/v1/config/77")).toMatchObject({ status: 404 });
     const settled = (await fleet.newestTick()) + 2000;

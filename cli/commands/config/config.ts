@@ -1,4 +1,5 @@
 import { readFileSync } from "node:fs";
+import { userInfo } from "node:os";
 import type { Command } from "commander";
 import { askControlPlane } from "../../api-client.js";
 import { CliError, EXIT } from "../../cli-error.js";
@@ -145,10 +146,16 @@ function diffCommand(): Command {
 function cancelCommand(): Command {
   return fleetCommand("cancel", "take back a version that is not yet active")
     .argument("<version>", "the pending version", VERSION)
-    .action((version: number, options: CommonOptions) =>
+    .option("--reason <text>", "why, for the history")
+    .action((version: number, options: CommonOptions & { reason?: string }) =>
       runCommand(options, async (output) => {
-        const entry = await ask<Entry>(options, `/v1/config/${version}`, { method: "DELETE" });
-        output.print(entry, `version ${version} will not rule: config ${entry.version} takes its place`);
+        const { reason } = options;
+        const said = new URLSearchParams({ by: who(), ...(reason === undefined ? {} : { reason }) });
+        const entry = await ask<Entry>(options, `/v1/config/${version}?${said}`, { method: "DELETE" });
+        output.print(
+          entry,
+          `config ${version} will not rule: config ${entry.version} repeats what rules before it`,
+        );
         return EXIT.ok;
       }),
     );
@@ -184,7 +191,7 @@ async function put(
       ...(options.at === undefined ? {} : activation(options.at)),
       ...(options.replace === true ? { replace: true } : {}),
       ...(options.reason === undefined ? {} : { reason: options.reason }),
-      by: `${process.env["USER"] ?? "somebody"} (cli)`.slice(0, 100),
+      by: who(),
     },
   });
   const differences = inWords(configDifferences(change.before, change.after)).join(", ") || "no difference";
@@ -222,4 +229,18 @@ function readConfig(path: string): Record<string, unknown> {
     throw new CliError("bad_config", `${path}: ${(error as Error).message}`, EXIT.usage, { cause: error });
   }
   throw new CliError("bad_config", `${path}: must hold one JSON object`, EXIT.usage);
+}
+
+/** Who changes it, for the history. */
+function who(): string {
+  return `${process.env["USER"] ?? process.env["LOGNAME"] ?? accountName()} (cli)`.slice(0, 100);
+}
+
+/** In a container the user may have no name at all. */
+function accountName(): string {
+  try {
+    return userInfo().username;
+  } catch {
+    return `uid ${process.getuid?.()}`;
+  }
 }
