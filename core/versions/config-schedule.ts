@@ -46,16 +46,22 @@ export function repeatsContent<V extends ScheduledConfig & { digest: string }>(
   return rulingAt(versions, pending.activatesAtMs - 1)?.digest === pending.digest;
 }
 
-/** When a new config activates: on the grid in force by then, never sooner than the lead time, never unseen ahead of a pending one. */
+/**
+ * When a new config activates: on the grid in force by then, never sooner than the lead time, never unseen ahead
+ * of a pending one. As soon as possible means: after one that is about to rule at just that moment.
+ */
 export function placeConfig<V extends ScheduledConfig>(request: PlacementRequest<V>): Placement {
   const { versions, nowMs, wantedMs, mayReplace } = request;
   const earliestMs = roundUpToGrid(versions, nowMs + LEAD_MS);
   if (wantedMs !== null && wantedMs < nowMs + LEAD_MS) return { kind: "too_soon", earliestMs };
-  const activatesAtMs = wantedMs === null ? earliestMs : roundUpToGrid(versions, wantedMs);
-  const inTheWay = pendingConfigs(versions, nowMs).find(
-    (each) => each.activatesAtMs >= activatesAtMs && !mayReplace(each),
-  );
-  if (inTheWay !== undefined) return { kind: "pending", version: inTheWay.version };
+  let activatesAtMs = wantedMs === null ? earliestMs : roundUpToGrid(versions, wantedMs);
+  for (const pending of pendingConfigs(versions, nowMs)) {
+    if (pending.activatesAtMs < activatesAtMs || mayReplace(pending)) continue;
+    if (wantedMs !== null || pending.activatesAtMs > activatesAtMs) {
+      return { kind: "pending", version: pending.version };
+    }
+    activatesAtMs = roundUpToGrid(versions, activatesAtMs + 1);
+  }
   return { kind: "at", activatesAtMs };
 }
 

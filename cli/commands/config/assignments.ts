@@ -68,3 +68,8 @@ export function configDifferences(
 function isObject(value: unknown): value is Record<string, unknown> {
   return value !== null && typeof value === "object" && !Array.isArray(value);
 }
+
+/** `path: before → after` of each. */
+export function inWords(differences: ReturnType<typeof configDifferences>): string[] {
+  return differences.map(({ path, before, after }) => `${path}: ${before ?? "–"} → ${after ?? "–"}`);
+}

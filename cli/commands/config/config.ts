@@ -1,47 +1,19 @@
 import { readFileSync } from "node:fs";
-import { userInfo } from "node:os";
 import type { Command } from "commander";
-import { askControlPlane } from "../../api-client.js";
 import { CliError, EXIT } from "../../cli-error.js";
-import { readEnvironment } from "../../environment.js";
-import { controlPlaneUrls, findRunningUp } from "../../fleet-location.js";
-import { type Output, table } from "../../output.js";
+import { table } from "../../output.js";
 import { type CommonOptions, examples, fleetCommand, runCommand, wholeNumber } from "../common.js";
-import { activation, applyAssignments, configDifferences } from "./assignments.js";
+import { applyAssignments, configDifferences, inWords } from "./assignments.js";
+import { type ChangeOptions, changeConfig, who } from "./change.js";
+import { ask, type ConfigAnswer, type Entry, entryOf, type HistoryAnswer } from "./config-api.js";
 
-interface Entry {
-  version: number;
-  activatesAt: string;
-  createdAt: string;
-  createdBy: string;
-  reason: string;
-  config: Record<string, unknown>;
-}
-
-interface ConfigAnswer {
-  /** The database's clock. */
-  now: string;
-  highest: number;
-  current: Entry | null;
-  upcoming: Entry[];
-}
-
-interface HistoryAnswer {
-  versions: (Entry & { firstTick: string | null })[];
-  /** Where the next page begins; null where there is none. */
-  before: number | null;
+interface SetOptions extends ChangeOptions {
+  file?: string;
 }
 
 interface HistoryOptions extends CommonOptions {
   before?: number;
   limit: number;
-}
-
-interface SetOptions extends CommonOptions {
-  at?: string;
-  file?: string;
-  replace?: boolean;
-  reason?: string;
 }
 
 const VERSION = wholeNumber(1, Number.MAX_SAFE_INTEGER);
@@ -80,13 +52,11 @@ function setCommand(): Command {
     )
     .action((assignments: string[], options: SetOptions) =>
       runCommand(options, async (output) => {
-        const answer = await ask<ConfigAnswer>(options, "/v1/config");
-        const before = rulingBefore(answer, options.at);
-        const base = options.file === undefined ? before : readConfig(options.file);
         if (options.file === undefined && assignments.length === 0) {
           throw new CliError("usage", "say what to set: key=value, or --file", EXIT.usage);
         }
-        return put(options, output, { before, after: applyAssignments(base, assignments) }, answer.highest);
+        const whole = options.file === undefined ? null : readConfig(options.file);
+        return changeConfig(options, output, (before) => applyAssignments(whole ?? before, assignments));
       }),
     );
 }
@@ -96,10 +66,8 @@ function rollbackCommand(): Command {
     .argument("<version>", "whose content", VERSION)
     .action((version: number, options: SetOptions) =>
       runCommand(options, async (output) => {
-        const answer = await ask<ConfigAnswer>(options, "/v1/config");
         const { config } = await entryOf(options, version);
-        const change = { before: rulingBefore(answer, options.at), after: config };
-        return put({ reason: `rollback to ${version}`, ...options }, output, change, answer.highest);
+        return changeConfig({ reason: `rollback to ${version}`, ...options }, output, () => config);
       }),
     );
 }
@@ -168,59 +136,6 @@ function withScheduling(command: Command): Command {
     .option("--reason <text>", "why, for the history");
 }
 
-/** The config that a change at `--at` (default: now) comes after: what rules just before, by the database's clock. */
-function rulingBefore(answer: ConfigAnswer, at: string | undefined): Record<string, unknown> {
-  const now = Date.parse(answer.now);
-  const wanted = at === undefined ? { activatesInMs: 0 } : activation(at);
-  const atMs = "activatesAt" in wanted ? Date.parse(wanted.activatesAt) : now + wanted.activatesInMs;
-  const earlier = answer.upcoming.filter((each) => Date.parse(each.activatesAt) < atMs);
-  return (earlier.at(-1) ?? answer.current)?.config ?? {};
-}
-
-async function put(
-  options: SetOptions,
-  output: Output,
-  change: { before: unknown; after: unknown },
-  highest: number,
-): Promise<number> {
-  const entry = await ask<Entry>(options, "/v1/config", {
-    method: "PUT",
-    ifMatch: highest,
-    body: {
-      config: change.after,
-      ...(options.at === undefined ? {} : activation(options.at)),
-      ...(options.replace === true ? { replace: true } : {}),
-      ...(options.reason === undefined ? {} : { reason: options.reason }),
-      by: who(),
-    },
-  });
-  const differences = inWords(configDifferences(change.before, change.after)).join(", ") || "no difference";
-  output.print(
-    entry,
-    `config ${entry.version} rules from the first tick at or after ${entry.activatesAt} (${differences})`,
-  );
-  return EXIT.ok;
-}
-
-function inWords(differences: ReturnType<typeof configDifferences>): string[] {
-  return differences.map(({ path, before, after }) => `${path}: ${before ?? "–"} → ${after ?? "–"}`);
-}
-
-async function entryOf(options: CommonOptions, version: number): Promise<Entry> {
-  return await ask<Entry>(options, `/v1/config/${version}`);
-}
-
-/** The token: API_TOKEN, else that of the running `up`. */
-async function ask<T>(
-  options: CommonOptions,
-  path: string,
-  request: { method?: string; body?: unknown; ifMatch?: number } = {},
-): Promise<T> {
-  const token = readEnvironment("apiToken", process.env) ?? (await findRunningUp(options))?.token;
-  const urls = await controlPlaneUrls(options);
-  return askControlPlane<T>(urls, path, { ...request, ...(token === undefined ? {} : { token }) });
-}
-
 function readConfig(path: string): Record<string, unknown> {
   try {
     const config: unknown = JSON.parse(readFileSync(path === "-" ? 0 : path, "utf8"));
@@ -229,18 +144,4 @@ function readConfig(path: string): Record<string, unknown> {
     throw new CliError("bad_config", `${path}: ${(error as Error).message}`, EXIT.usage, { cause: error });
   }
   throw new CliError("bad_config", `${path}: must hold one JSON object`, EXIT.usage);
-}
-
-/** Who changes it, for the history. */
-function who(): string {
-  return `${process.env["USER"] ?? process.env["LOGNAME"] ?? accountName()} (cli)`.slice(0, 100);
-}
-
-/** In a container the user may have no name at all. */
-function accountName(): string {
-  try {
-    return userInfo().username;
-  } catch {
-    return `uid ${process.getuid?.()}`;
-  }
 }

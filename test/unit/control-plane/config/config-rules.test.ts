@@ -50,6 +50,18 @@ describe("placeConfig", () => {
     expect(place([first, later], null)).toEqual({ kind: "pending", version: 2 });
     expect(place([first, later], null, true)).toEqual({ kind: "at", activatesAtMs: 6000 });
   });
+  test("as soon as possible is after what is about to rule at just that moment", () => {
+    const soon = { version: 2, activatesAtMs: 6000, tickMs: 500 };
+    expect(place([first, soon], null)).toEqual({ kind: "at", activatesAtMs: 6500 });
+    expect(place([first, soon], 6000)).toEqual({ kind: "pending", version: 2 });
+    const next = { version: 3, activatesAtMs: 6500, tickMs: 200 };
+    expect(place([first, soon, next], null)).toEqual({ kind: "at", activatesAtMs: 6600 });
+    expect(place([first, soon, { ...next, activatesAtMs: 9000 }], null)).toEqual({
+      kind: "pending",
+      version: 3,
+    });
+    expect(place([first, soon], null, true)).toEqual({ kind: "at", activatesAtMs: 6000 });
+  });
   test("a replaced version no longer counts as pending", () => {
     const replaced = [first, later, { version: 3, activatesAtMs: 6000, tickMs: 1000 }];
     expect(place(replaced, 8000)).toEqual({ kind: "at", activatesAtMs: 8000 });
