@@ -18,6 +18,8 @@ export interface Member {
   heartbeat: Heartbeat | null;
   /** Since when it has been there: first seen, or back after a silence. */
   presentSince: number;
+  /** Whether the newest look found its field in the hash. */
+  inHash: boolean;
   /** When its beat number last changed, or it was last excused by a gap in our own view of Redis. */
   beatAt: number;
   /** Different beats seen. */
@@ -52,6 +54,7 @@ export class Membership {
     this.#epoch = reading.epoch;
     this.#foreign = new Map();
     const before = this.#newestTick();
+    for (const member of this.#members.values()) member.inHash = false;
     for (const beat of reading.beats) {
       if (beat.fleet !== this.#fleet) this.#foreign.set(beat.name, beat.fleet);
       else this.#takeBeat(beat, now);
@@ -72,6 +75,7 @@ export class Membership {
       incarnation,
       heartbeat: null,
       presentSince: now,
+      inHash: false,
       beatAt: now,
       beats: 0,
       missedAdvances: 0,
@@ -111,6 +115,7 @@ export class Membership {
 
   #takeBeat(beat: Heartbeat, now: number): void {
     const member = this.expect(beat.name, beat.incarnation, now);
+    member.inHash = true;
     const before = member.heartbeat;
     if (before === null || before.beat !== beat.beat) {
       if (now - member.beatAt >= this.#deadAfterMs) {

@@ -1,6 +1,6 @@
 import type { Logger } from "pino";
 import { reasonOf } from "../../core/postgres/errors.js";
-import { Membership } from "./membership.js";
+import { type Member, Membership } from "./membership.js";
 import type { LivenessSettings } from "./verdict.js";
 import type { WorkerHash } from "./worker-hash.js";
 
@@ -79,9 +79,18 @@ export class Observer {
     const now = this.#options.monotonicNow();
     const seated = new Set(this.#options.seated());
     for (const member of this.membership.all()) {
-      if (!seated.has(member.incarnation) && now - member.beatAt > FORGET_MS) {
+      if (seated.has(member.incarnation)) continue;
+      if (this.#hasEnded(member) || now - member.beatAt > FORGET_MS) {
         this.membership.forget(member.incarnation);
       }
     }
+  }
+
+  /** It left in order, or a later process has its name: its silence is no news to anybody. */
+  #hasEnded(member: Member): boolean {
+    if (member.inHash) return false;
+    return (
+      member.heartbeat?.state === "leaving" || this.membership.newestOf(member.name) > member.incarnation
+    );
   }
 }

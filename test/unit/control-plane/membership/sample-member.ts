@@ -35,6 +35,7 @@ export function sampleMember(part: Partial<Member> = {}): Member {
     incarnation,
     heartbeat: sampleBeat({ name, incarnation }),
     presentSince: -60_000,
+    inHash: true,
     beatAt: 0,
     beats: 100,
     missedAdvances: 0,
