@@ -5,12 +5,14 @@ const UNWORKED_TICKS = 3;
 const COUNT_MS = 2000;
 
 /** What is wrong with a fleet, in words; empty where all is well. */
-export function fleetProblems({ leader, workers, config, table }: WorkersAnswer): string[] {
+export function fleetProblems({ leader, workers, config, table, redisAnswers }: WorkersAnswer): string[] {
   const problems: string[] = [];
   if (leader === null) problems.push("no control plane leads");
   if (config === null) problems.push("there is no config (insert one: ringfleet config default)");
   if (!workers.some((worker) => worker.seat !== null)) problems.push("no worker is seated");
-  for (const { name, state } of workers) {
+  // Then nobody's heartbeats are seen, whoever sends them.
+  if (!redisAnswers) problems.push("Redis doesn't answer the control plane: joins, leaves and deaths wait");
+  for (const { name, state } of redisAnswers ? workers : []) {
     if (state === "silent" || state === "unfit") problems.push(`${name} is ${state}`);
     if (state === "foreign") problems.push(`${name} belongs to another fleet that shares this Redis`);
   }

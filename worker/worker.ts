@@ -122,8 +122,10 @@ export class Worker {
     });
     this.#beatLoop = new Loop({
       step: async () => {
+        const { accepted } = this.#heartbeat;
         const pauseMs = await this.#heartbeat.step();
-        redisOutage.over();
+        // A round that only waits for a connection proves nothing: a frozen Redis still takes connections.
+        if (this.#heartbeat.accepted > accepted) redisOutage.over();
         return pauseMs;
       },
       onError: (error) => redisOutage.failed(error),

@@ -67,7 +67,8 @@ async function untilSeated(
     if (performance.now() > deadline) {
       throw new CliError(
         "scale_timeout",
-        `${seated.length} of ${names.length} workers are seated after ${timeoutMs / 1000} s`,
+        `${seated.length} of ${names.length} workers are seated after ${timeoutMs / 1000} s; the fleet goes on ` +
+          "towards them: `ringfleet status` says what they wait for",
       );
     }
     if (seated.length !== told) output.progress(`${seated.length} of ${names.length} workers are seated …`);

@@ -12,6 +12,12 @@ interface Claimant {
   startMark: string;
 }
 
+/** Throws CliError where another `up` runs in this folder; makes nothing. */
+export async function refuseClaimedFolder(folder: string): Promise<void> {
+  const holder = readClaim(join(folder, FILE));
+  if (holder !== null && (await isRunning(holder))) throw alreadyUp(holder, folder);
+}
+
 /**
  * Makes the folder this process's own until `release`. A claim that a killed `up` left behind doesn't count.
  * Throws CliError where another `up` runs here.
@@ -27,18 +33,23 @@ export async function claimFolder(folder: string): Promise<{ startMark: string; 
   }
   while (!created(path, claim)) {
     const holder = readClaim(path);
-    const running = holder === null ? null : await findRunningProcess(holder.pid);
-    if (holder !== null && running?.startMark === holder.startMark) {
-      throw new CliError(
-        "already_up",
-        `another \`ringfleet up\` (pid ${holder.pid}) runs in ${folder}: use it (ringfleet status, ringfleet scale N), ` +
-          "stop it, or give this one a folder of its own with --dir",
-        EXIT.usage,
-      );
-    }
+    if (holder !== null && (await isRunning(holder))) throw alreadyUp(holder, folder);
     rmSync(path, { force: true });
   }
   return { startMark: claim.startMark, release: () => rmSync(path, { force: true }) };
+}
+
+async function isRunning({ pid, startMark }: Claimant): Promise<boolean> {
+  return (await findRunningProcess(pid))?.startMark === startMark;
+}
+
+function alreadyUp({ pid }: Claimant, folder: string): CliError {
+  return new CliError(
+    "already_up",
+    `another \`ringfleet up\` (pid ${pid}) runs in ${folder}: use it (ringfleet status, ringfleet scale N), ` +
+      "stop it, or give this one a folder of its own with --dir",
+    EXIT.usage,
+  );
 }
 
 function created(path: string, claim: Claimant): boolean {

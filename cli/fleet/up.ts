@@ -10,7 +10,7 @@ import { databaseUrlOf, readEnvironment, schemaName, withSettings } from "../env
 import { checkCapacity, checkConnections } from "./capacity.js";
 import { startControlServer } from "./control-server.js";
 import { prepareDatabase } from "./first-rows.js";
-import { claimFolder } from "./folder-claim.js";
+import { claimFolder, refuseClaimedFolder } from "./folder-claim.js";
 import { LocalFleet } from "./local-fleet.js";
 import { type LocalStores, startLocalStores } from "./local-stores.js";
 import type { LogView } from "./log-view.js";
@@ -46,9 +46,11 @@ export async function startUp(options: UpOptions, view: LogView, env: Environmen
   };
   checkSettings(env, named.redisUrl);
   checkCapacity(options.workers);
+  const folder = resolve(options.dir ?? STATE_FOLDER);
+  // First: the port is taken by that `up`, most likely.
+  await refuseClaimedFolder(folder);
   await refuseTakenPort(options.port);
   if (named.databaseUrl !== null) await checkDatabase(named.databaseUrl, options, env);
-  const folder = resolve(options.dir ?? STATE_FOLDER);
   const claim = await claimFolder(folder);
   let stores: LocalStores | null = null;
   try {

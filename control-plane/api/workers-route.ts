@@ -29,6 +29,9 @@ export type WorkerSummary = z.infer<typeof workerSummarySchema>;
 const membersSchema = z.strictObject({
   leader: z.strictObject({ holder: z.string(), term: z.int() }).nullable(),
   workers: z.array(workerSummarySchema),
+  redisAnswers: z
+    .boolean()
+    .describe("Where not, the workers are as this replica's last look at Redis found them."),
 });
 
 const workSchema = z.strictObject({
@@ -95,6 +98,7 @@ export function workersAnswer(
   return {
     leader: held ? { holder: lease.holder ?? "", term: lease.term } : null,
     workers: [...workers, ...foreign],
+    redisAnswers: !observer.blind,
   };
 }
 

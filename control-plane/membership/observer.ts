@@ -41,6 +41,11 @@ export class Observer {
     return !this.#blind && this.#lookedAt !== null && now - this.#lookedAt < 4 * LOOK_MS;
   }
 
+  /** Whether the newest look failed. */
+  get blind(): boolean {
+    return this.#blind;
+  }
+
   /** One look. Returns the milliseconds until the next. */
   async step(): Promise<number> {
     const { hash, monotonicNow, onLook, log } = this.#options;
@@ -54,7 +59,8 @@ export class Observer {
       if (this.#blind) log.info("Redis answers again: everybody's silence counts from now");
       this.#blind = false;
     } catch (error) {
-      if (!this.#blind) log.warn(`Redis can't be read, nobody is declared dead: ${reasonOf(error)}`);
+      if (!this.#blind)
+        log.warn(`Redis can't be read, nobody is declared dead till it answers: ${reasonOf(error)}`);
       this.#blind = true;
       return LOOK_MS;
     }

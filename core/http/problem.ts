@@ -103,7 +103,7 @@ function problemOf(error: unknown): Problem {
     status: 503,
     code: "unavailable",
     title: "Unavailable",
-    detail: "the request could not be served now: see /readyz, and this process's log",
+    detail: "Postgres or Redis doesn't answer now, or not in time: this process's log says what is wrong",
     cause: error,
   });
 }

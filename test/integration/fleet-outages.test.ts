@@ -33,6 +33,37 @@ test("Redis restarted empty: no tick lost, no ring change", async () => {
   });
 });
 
+test("Redis frozen, though it still takes connections: told once, and by its name where workers are asked for", async () => {
+  await withFleet(stores, { rows: 50 }, async ({ fleet }) => {
+    const control = fleet.controlPlane("control-1");
+    const workers = fleet.workers(2);
+    await fleet.untilSeated(workers.map((worker) => worker.name));
+    const url = await control.url();
+    const redisAnswers = async () => {
+      const answer = await fetch(new URL("/v1/workers", url));
+      return ((await answer.json()) as { redisAnswers: boolean }).redisAnswers;
+    };
+    expect(await redisAnswers()).toBe(true);
+    process.kill(stores.redis.pid, "SIGSTOP");
+    try {
+      // Several of the 2 s after which a silent connection is given up, and made anew.
+      await sleep(9000);
+      expect(await redisAnswers()).toBe(false);
+    } finally {
+      process.kill(stores.redis.pid, "SIGCONT");
+    }
+    await waitFor("Redis to be seen again", redisAnswers, 5000);
+    for (const worker of workers) {
+      await waitFor(`${worker.name} to tell`, () => worker.find(/^Redis is back/), 5000, worker);
+      const told = worker.lines.map((line) => line.msg).filter((msg) => /^Redis (fails|is back)/.test(msg));
+      expect(told).toEqual([
+        expect.stringMatching(/^Redis fails: .*; work goes on, joins, leaves and deaths wait/),
+        "Redis is back",
+      ]);
+    }
+  });
+});
+
 test("Postgres killed and restarted: work resumes within 2 s, nothing is replayed, nobody exits", async () => {
   await withFleet(stores, { rows: 200, loggedAudit: true }, async ({ fleet, databaseUrl }) => {
     fleet.controlPlane("control-1");

@@ -33,6 +33,7 @@ const well: WorkersAnswer = {
   ],
   config: { tickMs: 1000, paused: false },
   table: { rows: 10, oldestRowAgeMs: 1800, countedAgoMs: 400 },
+  redisAnswers: true,
 };
 
 test("joiners and leavers are no problem, nor an empty table, nor one that isn't counted yet", () => {
@@ -60,4 +61,11 @@ test("rows that stand still are told by the length of a tick, unless the fleet i
   expect(fleetProblems({ ...well, table })).toEqual(["a row was last worked 6.0 s ago"]);
   expect(fleetProblems({ ...well, table, config: { tickMs: 5000, paused: false } })).toEqual([]);
   expect(fleetProblems({ ...well, table, config: { tickMs: 1000, paused: true } })).toEqual([]);
+});
+
+test("without Redis it is Redis that is told, not that all workers are silent", () => {
+  const workers = [worker("a", "silent", 0), worker("b", "silent", 1)];
+  expect(fleetProblems({ ...well, workers, redisAnswers: false })).toEqual([
+    "Redis doesn't answer the control plane: joins, leaves and deaths wait",
+  ]);
 });

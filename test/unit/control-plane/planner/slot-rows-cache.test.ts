@@ -7,7 +7,11 @@ import type { LongQueryable, QueryResult, Row } from "../../../../core/postgres/
 const COUNTED = [{ slot: 2, rows: 7, ageMs: null }];
 
 /** A cache over a Postgres that answers a count with `answer`; a plan waits for it until `patience` resolves. */
-function cacheOver(answer: () => Promise<Row[]>, patience: Promise<void>, monotonicNow = () => 0): SlotRowsCache {
+function cacheOver(
+  answer: () => Promise<Row[]>,
+  patience: Promise<void>,
+  monotonicNow = () => 0,
+): SlotRowsCache {
   const reply = async () => {
     const rows = await answer();
     return { rows, rowCount: rows.length };
