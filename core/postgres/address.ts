@@ -3,6 +3,7 @@ import type { ConnectionOptions } from "node:tls";
 import type { SettingsOf } from "../settings/setting.js";
 import { SettingsError } from "../settings/settings-error.js";
 import { type CertificateFile, CertificateFiles } from "../tls/certificate-files.js";
+import { withoutParameters } from "./session-config.js";
 
 export type SslMode = "disable" | "require" | "verify-ca" | "verify-full";
 
@@ -34,7 +35,7 @@ const PG_SSL_VALUES: Readonly<Record<string, SslMode>> = {
   0: "disable",
   "no-verify": "require",
 };
-const URL_PARAMETERS = ["ssl", "sslmode", "sslrootcert", "sslcert", "sslkey", "uselibpqcompat"];
+const TLS_PARAMETERS = ["ssl", "sslmode", "sslrootcert", "sslcert", "sslkey", "uselibpqcompat"];
 
 /**
  * The settings win over the URL (`sslmode`, `sslrootcert`, `sslcert`, `sslkey`, as libpq has them); with a file
@@ -54,7 +55,7 @@ export function postgresAddress(
   const wantsTls =
     Object.values(files).some((file) => file !== null) || given.get("sslrootcert") === "system";
   const mode = settings.pgSslMode ?? modeOfUrl(given) ?? (wantsTls ? "verify-full" : null);
-  const url = withoutParameters(settings.databaseUrl, parsed);
+  const url = withoutParameters(settings.databaseUrl, TLS_PARAMETERS);
   // As for libpq: nothing is encrypted within a machine.
   if (isSocket(parsed)) return { url, ssl: false };
   if (mode === null) return { url };
@@ -129,15 +130,6 @@ function named(variable: string, path: string | null): CertificateFile | null {
 
 function isSocket(url: URL): boolean {
   return (url.searchParams.get("host") ?? decodeURIComponent(url.hostname)).startsWith("/");
-}
-
-/** Untouched where there is nothing to take out: not every spelling survives being parsed. */
-function withoutParameters(text: string, parsed: URL): string {
-  const found = URL_PARAMETERS.filter((name) => parsed.searchParams.has(name));
-  if (found.length === 0) return text;
-  const url = new URL(text);
-  for (const name of found) url.searchParams.delete(name);
-  return url.href;
 }
 
 function refused(name: string, value: string | null, allowed: string): SettingsError {

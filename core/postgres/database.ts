@@ -1,5 +1,6 @@
 import pg from "pg";
 import type { PostgresAddress } from "./address.js";
+import { sessionConfig } from "./session-config.js";
 
 // bigint columns hold version numbers, terms and incarnations: all far below 2^53.
 pg.types.setTypeParser(pg.types.builtins.INT8, Number);
@@ -38,7 +39,7 @@ export interface LongQueryable extends Queryable {
  * Server-side settings every connection starts with. `tcp_user_timeout` and the keepalives let the server drop
  * a client that the network has cut off, whose row locks would otherwise outlive it.
  */
-function startupOptions(options: DatabaseOptions): string {
+function startupSettings(options: DatabaseOptions): string[] {
   const settings = [
     `search_path=${options.schema}`,
     `statement_timeout=${options.statementTimeoutMs}`,
@@ -50,7 +51,7 @@ function startupOptions(options: DatabaseOptions): string {
     "synchronous_commit=on",
   ];
   if (options.lockTimeoutMs !== undefined) settings.push(`lock_timeout=${options.lockTimeoutMs}`);
-  return settings.map((setting) => `-c ${setting}`).join(" ");
+  return settings;
 }
 
 /** How long the client waits for a server that should have given up a statement by itself. */
@@ -61,10 +62,7 @@ export function clientTimeoutMs(statementTimeoutMs: number): number {
 /** Connection settings shared by the pool and by single sessions. */
 export function clientConfig(options: DatabaseOptions): pg.ClientConfig {
   return {
-    connectionString: options.url,
-    ...(options.ssl === undefined ? {} : { ssl: options.ssl }),
-    application_name: options.applicationName,
-    options: startupOptions(options),
+    ...sessionConfig(options, options.applicationName, startupSettings(options)),
     connectionTimeoutMillis: 3000,
     query_timeout: clientTimeoutMs(options.statementTimeoutMs),
     keepAlive: true,

@@ -6,6 +6,7 @@ import { projectRoot } from "../project-root.js";
 import type { PostgresAddress } from "./address.js";
 import type { Queryable, Row } from "./database.js";
 import { SQLSTATE, sqlState } from "./errors.js";
+import { sessionConfig } from "./session-config.js";
 
 const MIGRATIONS_TABLE = "schema_migrations";
 const CONNECT_TIMEOUT_MS = 5000;
@@ -47,17 +48,15 @@ export async function migrate(address: PostgresAddress, schema: string): Promise
   return done.map((migration) => migration.name);
 }
 
-function clientConfig({ url, ssl }: PostgresAddress): pg.ClientConfig {
+function clientConfig(address: PostgresAddress, settings: readonly string[] = []): pg.ClientConfig {
   return {
-    connectionString: url,
-    ...(ssl === undefined ? {} : { ssl }),
-    application_name: "ringfleet/migrate",
+    ...sessionConfig(address, "ringfleet/migrate", settings),
     connectionTimeoutMillis: CONNECT_TIMEOUT_MS,
   };
 }
 
 async function refuseUnknownSchema(address: PostgresAddress, schema: string): Promise<void> {
-  const client = new pg.Client({ ...clientConfig(address), options: `-c search_path=${schema}` });
+  const client = new pg.Client(clientConfig(address, [`search_path=${schema}`]));
   await client.connect();
   try {
     await missingSchema({
