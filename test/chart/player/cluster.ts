@@ -9,7 +9,8 @@ import { Pod } from "./pod.js";
 const NAMESPACE = "work";
 const DOMAIN = "cluster.local";
 
-type Workload = { object: Manifest; pods: Pod[]; rollout: Promise<void> };
+/** `names`: those of its pods, also of such as are only being made. */
+type Workload = { object: Manifest; pods: Pod[]; names: Set<string>; rollout: Promise<void> };
 
 /**
  * Takes rendered manifests and does with them what controllers and kubelets do, with real processes: Deployments
@@ -60,7 +61,12 @@ export class Cluster {
     for (const object of wanted) {
       if (!["Deployment", "StatefulSet", "Job"].includes(object["kind"])) continue;
       const key = keyOf(object);
-      const workload = this.#workloads.get(key) ?? { object, pods: [], rollout: Promise.resolve() };
+      const workload = this.#workloads.get(key) ?? {
+        object,
+        pods: [],
+        names: new Set<string>(),
+        rollout: Promise.resolve(),
+      };
       this.#workloads.set(key, workload);
       workload.object = object;
       this.#next(workload, () => this.#reconcile(workload));
@@ -108,7 +114,10 @@ export class Cluster {
     const replicas: number = spec["replicas"] ?? 1;
     const isOld = (pod: Pod) => pod.labels["pod-template-hash"] !== revision;
     if (kind === "StatefulSet") {
-      for (const pod of workload.pods.filter(isOld).reverse()) await this.#remove(workload, pod);
+      for (const pod of workload.pods.filter(isOld).reverse()) {
+        await this.#remove(workload, pod);
+        await untilReady(await this.#add(workload, revision));
+      }
     } else {
       // maxSurge 1, maxUnavailable 0: a new one is ready before an old one goes.
       if (
@@ -131,10 +140,16 @@ export class Cluster {
 
   async #scale(workload: Workload, replicas: number, revision = ""): Promise<void> {
     const standing = () => workload.pods.filter((pod) => !pod.isTerminating);
-    const surplus = standing().slice(replicas);
+    const byOrdinal = standing().sort((a, b) => ordinalOf(a.name) - ordinalOf(b.name));
+    const surplus = byOrdinal.slice(replicas);
     await Promise.all(surplus.map((pod) => this.#remove(workload, pod)));
-    const missing = replicas - standing().length;
-    await Promise.all(Array.from({ length: Math.max(0, missing) }, () => this.#add(workload, revision)));
+    const missing = Math.max(0, replicas - standing().length);
+    const { kind, spec } = workload.object as { kind: string; spec: Manifest };
+    if (kind === "StatefulSet" && spec["podManagementPolicy"] !== "Parallel") {
+      for (let added = 0; added < missing; added += 1) await untilReady(await this.#add(workload, revision));
+    } else {
+      await Promise.all(Array.from({ length: missing }, () => this.#add(workload, revision)));
+    }
     if (replicas > 0) return;
     // Also those who were on their way out already.
     while (workload.pods.length > 0) await new Promise((resolve) => setTimeout(resolve, 20));
@@ -149,13 +164,14 @@ export class Cluster {
 
   async #add(workload: Workload, revision: string): Promise<Pod> {
     const { kind, metadata, spec } = workload.object as { kind: string; metadata: Manifest; spec: Manifest };
-    const taken = new Set(workload.pods.map(({ name }) => name));
-    const ordinals = Array.from({ length: taken.size + 1 }, (_, ordinal) => `${metadata["name"]}-${ordinal}`);
+    const { names } = workload;
+    const ordinals = Array.from({ length: names.size + 1 }, (_, ordinal) => `${metadata["name"]}-${ordinal}`);
     this.#podNumber += 1;
     const name =
       kind === "StatefulSet"
-        ? (ordinals.find((candidate) => !taken.has(candidate)) ?? "none")
+        ? (ordinals.find((candidate) => !names.has(candidate)) ?? "none")
         : `${metadata["name"]}-${revision || "job"}-${this.#podNumber.toString(36).padStart(5, "x")}`;
+    names.add(name);
     const claims = new Map<string, string>(
       (spec["volumeClaimTemplates"] ?? []).map((claim: Manifest) => [
         claim["metadata"].name,
@@ -199,6 +215,7 @@ export class Cluster {
   async #remove(workload: Workload, pod: Pod): Promise<void> {
     await pod.terminate();
     workload.pods = workload.pods.filter((other) => other !== pod);
+    workload.names.delete(pod.name);
     await this.#name();
   }
 
@@ -239,6 +256,11 @@ async function untilReady(pod: Pod): Promise<void> {
     if (Date.now() > deadline || pod.phase === "Failed") throw new Error(`not ready\n${pod.said}`);
     await new Promise((resolve) => setTimeout(resolve, 20));
   }
+}
+
+/** Of a StatefulSet's pod; other pods stay in the order in which they were made. */
+function ordinalOf(name: string): number {
+  return Number(/-(\d+)$/.exec(name)?.[1] ?? 0);
 }
 
 function keyOf(object: Manifest): string {

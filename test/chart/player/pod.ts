@@ -32,7 +32,8 @@ export class Pod {
   /** Of every container that has ended and was started again. */
   restarts = 0;
   phase: "Pending" | "Running" | "Succeeded" | "Failed" = "Pending";
-  isReady = false;
+  /** Names of the containers that are. */
+  readonly #ready = new Set<string>();
   isTerminating = false;
   #running: Promise<void> = Promise.resolve();
 
@@ -66,11 +67,18 @@ export class Pod {
     return this.#options.annotations;
   }
 
+  get isReady(): boolean {
+    return (
+      !this.isTerminating &&
+      this.#options.spec["containers"].every(({ name }: Manifest) => this.#ready.has(name))
+    );
+  }
+
   get ip(): string {
     return this.#net.ip;
   }
 
-  /** Pid of its only container's process 1. */
+  /** Pid of its first container's process 1. */
   get pid(): number | null {
     return [...this.containers.values()][0]?.pid ?? null;
   }
@@ -93,7 +101,6 @@ export class Pod {
   /** preStop, SIGTERM, grace period, SIGKILL. */
   async terminate(): Promise<void> {
     this.isTerminating = true;
-    this.isReady = false;
     this.#options.onChange();
     const graceMs = (this.#options.spec["terminationGracePeriodSeconds"] ?? 30) * 1000;
     const deadline = Date.now() + graceMs;
@@ -131,7 +138,7 @@ export class Pod {
       spec["containers"].map((container: Manifest) => this.#keepRunning(container)),
     );
     this.phase = codes.every((code) => code === 0) ? "Succeeded" : "Failed";
-    this.isReady = false;
+    this.#ready.clear();
     onChange();
   }
 
@@ -183,8 +190,9 @@ export class Pod {
     const target = { container, spec, ip: this.ip, network };
     const isOver = () => container.hasExited || this.isTerminating;
     const setReady = (isReady: boolean) => {
-      if (this.isReady === isReady || this.isTerminating) return;
-      this.isReady = isReady;
+      if (this.#ready.has(container.name) === isReady || this.isTerminating) return;
+      if (isReady) this.#ready.add(container.name);
+      else this.#ready.delete(container.name);
       onChange();
     };
     if (
