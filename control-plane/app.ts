@@ -2,10 +2,9 @@ import type { Logger } from "pino";
 import { collectDefaultMetrics, Registry } from "prom-client";
 import { createApp, listen } from "../core/http/server.js";
 import type { Running } from "../core/lifecycle/process.js";
-import { awaitSchema } from "../core/postgres/await-schema.js";
 import { Database } from "../core/postgres/database.js";
+import { enterFleet } from "../core/postgres/enter-fleet.js";
 import { registerPoolMetrics } from "../core/postgres/pool-metrics.js";
-import { fleetId, nextIncarnation } from "../core/postgres/schema.js";
 import type { ControlPlaneSettings } from "../core/settings/settings.js";
 import { type StoreAddresses, storeAddresses } from "../core/settings/store-addresses.js";
 import { ControlPlane } from "./control-plane.js";
@@ -68,13 +67,12 @@ async function join(
   });
   registerPoolMetrics(registry, db);
   try {
-    await awaitSchema(db, log, signal, describe);
-    const incarnation = await nextIncarnation(db);
+    const { fleet, incarnation } = await enterFleet(db, log, signal, describe);
     const plane = new ControlPlane({
       settings,
       redis: stores.redis,
       db,
-      fleet: await fleetId(db),
+      fleet,
       replica: `${settings.replicaName}/${incarnation}`,
       registry,
       log,

@@ -4,10 +4,9 @@ import { collectDefaultMetrics, Registry } from "prom-client";
 import { healthRouter } from "../core/http/health.js";
 import { createApp, type HttpServer, listen } from "../core/http/server.js";
 import type { Running } from "../core/lifecycle/process.js";
-import { awaitSchema } from "../core/postgres/await-schema.js";
 import { Database } from "../core/postgres/database.js";
+import { type Entry, enterFleet } from "../core/postgres/enter-fleet.js";
 import { registerPoolMetrics } from "../core/postgres/pool-metrics.js";
-import { fleetId, nextIncarnation } from "../core/postgres/schema.js";
 import type { WorkerSettings } from "../core/settings/settings.js";
 import { type StoreAddresses, storeAddresses } from "../core/settings/store-addresses.js";
 import { sliceRouter } from "./slice/slice-route.js";
@@ -81,15 +80,13 @@ async function join(
     applicationName: `ringfleet/${settings.workerName}/0`,
     poolSize: 1,
   });
-  let fleet: string;
-  let incarnation: number;
+  let entry: Entry;
   try {
-    await awaitSchema(first, log, signal, describe);
-    fleet = await fleetId(first);
-    incarnation = await nextIncarnation(first);
+    entry = await enterFleet(first, log, signal, describe);
   } finally {
     await first.close();
   }
+  const { fleet, incarnation } = entry;
   const db = new Database({
     ...options,
     applicationName: `ringfleet/${settings.workerName}/${incarnation}`,
