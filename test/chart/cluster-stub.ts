@@ -7,6 +7,7 @@ import type { Manifest } from "./rendering.js";
 const KINDS: Record<string, string[]> = {
   v1: ["ConfigMap", "Pod", "Secret", "Service", "ServiceAccount"],
   "apps/v1": ["Deployment", "StatefulSet"],
+  "autoscaling/v2": ["HorizontalPodAutoscaler"],
   "batch/v1": ["Job"],
   "networking.k8s.io/v1": ["NetworkPolicy"],
   "policy/v1": ["PodDisruptionBudget"],
@@ -60,7 +61,7 @@ function answerTo(path: string, objects: Manifest[]): object | null {
   if (path === "/version") return { major: "1", minor: "33", gitVersion: "v1.33.0" };
   if (path === "/api") return { kind: "APIVersions", versions: ["v1"] };
   if (path === "/apis") return { kind: "APIGroupList", apiVersion: "v1", groups: groups() };
-  const [, groupVersion = "", rest] = /^\/(?:api|apis)\/(v1|[^/]+\/v1)(?:\/(.*))?$/.exec(path) ?? [];
+  const [, groupVersion = "", rest] = /^\/(?:api|apis)\/(v1|[^/]+\/v\d)(?:\/(.*))?$/.exec(path) ?? [];
   const kinds = KINDS[groupVersion];
   if (kinds === undefined) return null;
   if (rest === undefined) {
@@ -81,7 +82,8 @@ function groups(): object[] {
   return Object.keys(KINDS)
     .filter((groupVersion) => groupVersion.includes("/"))
     .map((groupVersion) => {
-      const version = { groupVersion, version: "v1" };
-      return { name: groupVersion.split("/")[0], versions: [version], preferredVersion: version };
+      const [name, number] = groupVersion.split("/");
+      const version = { groupVersion, version: number };
+      return { name, versions: [version], preferredVersion: version };
     });
 }

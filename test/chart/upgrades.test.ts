@@ -63,6 +63,17 @@ describe("generated passwords", () => {
   });
 });
 
+it("an autoscaler that is switched on finds the count in force, not the 1 that Kubernetes makes of none", async () => {
+  const workerOf = (manifests: Manifest[]) =>
+    manifests.find(
+      ({ kind, metadata }) => kind === "Deployment" && /-worker$/.test(metadata.name),
+    ) as Manifest;
+  const worker = workerOf(await upgrade());
+  cluster.objects.push({ ...worker, spec: { ...worker["spec"], replicas: 7 } });
+  expect(workerOf(await upgrade("autoscaling.enabled=true"))["spec"].replicas).toBe(7);
+  expect(workerOf(await upgrade("worker.replicaCount=5"))["spec"].replicas).toBe(5);
+});
+
 describe("the migration hook", () => {
   const HOOK = [
     "postgresql.enabled=false",

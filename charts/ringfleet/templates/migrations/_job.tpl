@@ -29,6 +29,10 @@ while (!(await isListening())) await new Promise((resolve) => setTimeout(resolve
   image: {{ include "ringfleet.image" (dict "root" $root "image" $root.Values.controlPlane.image) }}
   imagePullPolicy: {{ $root.Values.controlPlane.image.pullPolicy }}
   command: {{ toJson .command }}
+  {{- with $root.Values.controlPlane.extraEnvFrom }}
+  envFrom:
+    {{- toYaml . | nindent 4 }}
+  {{- end }}
   env:
     {{- $env | trim | nindent 4 }}
     {{- with $root.Values.controlPlane.extraEnv }}
@@ -45,6 +49,9 @@ while (!(await isListening())) await new Promise((resolve) => setTimeout(resolve
       mountPath: /etc/ringfleet/config
       readOnly: true
     {{- with include "ringfleet.tlsMount" (dict "name" "postgresql-tls" "tls" (include "ringfleet.postgresql.tls" $root | fromYaml)) }}{{ . | trim | nindent 4 }}{{- end }}
+    {{- with $root.Values.controlPlane.extraVolumeMounts }}
+    {{- toYaml . | nindent 4 }}
+    {{- end }}
 {{- end -}}
 
 {{/* The Job's spec. It holds no replica count nor chart version: only what changes it makes a new Job. */}}
@@ -59,7 +66,8 @@ template:
     annotations:
       checksum/config: {{ toJson .Values.config.initial | sha256sum }}
   spec:
-    restartPolicy: OnFailure
+    {{- /* With OnFailure Kubernetes deletes the pod of a Job that has failed for good, and its log with it. */}}
+    restartPolicy: Never
     {{- with include "ringfleet.pullSecrets" . }}{{ . | trim | nindent 4 }}{{- end }}
     automountServiceAccountToken: false
     enableServiceLinks: false
@@ -78,6 +86,9 @@ template:
         configMap:
           name: {{ include "ringfleet.fullname" . }}-migrate
       {{- with include "ringfleet.tlsVolume" (dict "name" "postgresql-tls" "tls" (include "ringfleet.postgresql.tls" . | fromYaml)) }}{{ . | trim | nindent 6 }}{{- end }}
+      {{- with .Values.controlPlane.extraVolumes }}
+      {{- toYaml . | nindent 6 }}
+      {{- end }}
 {{- end -}}
 
 {{/* Annotations of what the hook needs; empty where it is none. `.weight` orders, `.delete` says when it goes. */}}

@@ -16,12 +16,16 @@ timezone = 'UTC'
 {{- end }}
 {{- end -}}
 
-{{/* Runs once, when the data folder is made: a role that owns its database and is no superuser. */}}
+{{/*
+Runs once, when the data folder is made: a role that owns its database and is no superuser. It may see others' sessions,
+so that a long pg_dump of the superuser doesn't hide from RingfleetOldSnapshot.
+*/}}
 {{- define "ringfleet.postgresql.initScript" -}}
 psql --no-psqlrc --set ON_ERROR_STOP=1 --username "$POSTGRES_USER" --dbname postgres \
   --set role="$RINGFLEET_ROLE" --set database="$RINGFLEET_DATABASE" <<'SQL'
 \set password `cat /etc/ringfleet/postgresql-secret/password`
 CREATE ROLE :"role" LOGIN PASSWORD :'password';
+GRANT pg_read_all_stats TO :"role";
 CREATE DATABASE :"database" OWNER :"role";
 SQL
 {{- end -}}
