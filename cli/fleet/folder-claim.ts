@@ -1,7 +1,8 @@
-import { mkdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { readFileSync, rmSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { CliError, EXIT } from "../cli-error.js";
 import { findRunningProcess } from "../stores/running-process.js";
+import { makeFolder } from "./make-folder.js";
 
 /** Which process has the folder, from its first moment on; `up.json` comes only once there is something to say. */
 const FILE = "up.lock";
@@ -27,7 +28,7 @@ export async function claimFolder(folder: string): Promise<{ startMark: string; 
   const claim: Claimant = { pid: process.pid, startMark: self?.startMark ?? "" };
   const path = join(folder, FILE);
   try {
-    mkdirSync(folder, { recursive: true, mode: 0o755 });
+    makeFolder(folder);
   } catch (error) {
     throw unusable(error);
   }

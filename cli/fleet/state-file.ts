@@ -1,6 +1,7 @@
-import { existsSync, mkdirSync, readFileSync, renameSync, rmSync, writeFileSync } from "node:fs";
+import { existsSync, readFileSync, renameSync, rmSync, writeFileSync } from "node:fs";
 import { dirname, join, resolve } from "node:path";
 import { z } from "zod";
+import { makeFolder } from "./make-folder.js";
 
 /** What a running `up` tells the other commands, in `.ringfleet/up.json` (readable by its owner alone). */
 const upStateSchema = z.object({
@@ -22,7 +23,7 @@ export const STATE_FOLDER = ".ringfleet";
 const FILE = "up.json";
 
 export function writeUpState(folder: string, state: UpState): void {
-  mkdirSync(folder, { recursive: true, mode: 0o755 });
+  makeFolder(folder);
   const draft = join(folder, `${FILE}.${process.pid}`);
   writeFileSync(draft, `${JSON.stringify(state, null, 2)}\n`, { mode: 0o600 });
   renameSync(draft, join(folder, FILE));

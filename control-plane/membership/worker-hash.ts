@@ -28,6 +28,8 @@ export class WorkerHash {
   async read(incarnations: readonly number[]): Promise<Reading> {
     const epoch = this.#epoch;
     try {
+      // ioredis would say it in words that nobody understands who doesn't know its options.
+      if (this.#redis.status !== "ready") throw new Error("there is no connection");
       const fields = await this.#redis.hgetall(this.#keys.workers);
       const beats = Object.values(fields)
         .map(parseHeartbeat)
