@@ -128,3 +128,19 @@ it("lets the control plane fetch the config over HTTPS, where the webhook does s
 it("has none where they are switched off", () => {
   expect(policiesOf(["--set", "networkPolicy.enabled=false"])).toEqual([]);
 });
+
+it("names are asked of the cluster's DNS pods, and of no other pod, on the ports that they listen on", () => {
+  const policies = render().filter(({ kind }) => kind === "NetworkPolicy");
+  const asking = policies.filter(({ metadata }) => metadata.name === "fleet-ringfleet-to-stores");
+  const [rule] = asking.flatMap(({ spec }) => spec.egress) as Manifest[];
+  expect(rule?.["to"]).toEqual([
+    { namespaceSelector: {}, podSelector: { matchLabels: { "k8s-app": "kube-dns" } } },
+  ]);
+  const ports: Manifest[] = rule?.["ports"];
+  expect(ports.map(({ port, protocol }) => `${port}/${protocol}`)).toEqual([
+    "53/UDP",
+    "53/TCP",
+    "5353/UDP",
+    "5353/TCP",
+  ]);
+});

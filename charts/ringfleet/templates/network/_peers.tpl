@@ -21,6 +21,11 @@
       protocol: UDP
     - port: 53
       protocol: TCP
+    {{- /* A policy sees the pod's port, not the Service's: OpenShift's DNS pods listen on 5353. */}}
+    - port: 5353
+      protocol: UDP
+    - port: 5353
+      protocol: TCP
 {{- end -}}
 
 {{- define "ringfleet.network.redisPorts" -}}
