@@ -9,7 +9,6 @@ import { closeRedis, connectRedis } from "../core/redis/connection.js";
 import { HintSubscriber } from "../core/redis/hint-subscriber.js";
 import { redisKeys } from "../core/redis/keys.js";
 import type { ControlPlaneSettings } from "../core/settings/settings.js";
-import { recordFirstTicks } from "../core/versions/config-store.js";
 import type { ApiOptions } from "./api/router.js";
 import { ConfigService } from "./config/config-service.js";
 import { Housekeeping } from "./housekeeping/housekeeping.js";
@@ -38,9 +37,6 @@ export interface ControlPlaneOptions {
   registry: Registry;
   log: Logger;
 }
-
-/** Ticks are kept for an hour: which one a config ruled first is written down long before. */
-const FIRST_TICKS_MS = 60_000;
 
 /** One replica of the control plane: leadership → membership → planner → publish. */
 export class ControlPlane {
@@ -167,10 +163,6 @@ export class ControlPlane {
       onPostgres(() => housekeeping.step()),
       onPostgres(() => snapshots.step()),
       this.#streamLoop,
-      onPostgres(async () => {
-        await recordFirstTicks(db);
-        return FIRST_TICKS_MS;
-      }),
       new Loop({ step: () => hints.step(), onError: (error) => log.debug(reasonOf(error)) }),
     ];
   }

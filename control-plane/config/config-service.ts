@@ -154,26 +154,20 @@ export class ConfigService {
 
   /** A new version repeats the content that rules before a pending one, so that that never rules. Throws Problem. */
   async cancel(version: number, by: Cancellation): Promise<ConfigEntry> {
-    const { nowMs, highest, versions } = await this.schedule();
-    refuseOutdated(by.ifMatch, highest);
-    if (version > highest) throw configNotFound(version);
-    const pending = pendingConfigs(versions, nowMs);
-    const at = pending.findIndex((each) => each.version === version);
-    const cancelled = pending[at];
-    if (cancelled === undefined) throw notPending(version);
-    const later = pending[at + 1];
-    if (later !== undefined) throw pendingConflict(later.version);
-    const before = rulingAt(versions, cancelled.activatesAtMs - 1);
-    if (before === null) throw notPending(version);
-    const entry = await this.publish(highest, {
-      config: configSchema.parse(before.document.body),
-      // What rules now is repeated at once; what is to come first can't be repeated before it has come.
-      activatesAtMs: at === 0 ? soonest(versions, nowMs, cancelled.activatesAtMs) : cancelled.activatesAtMs,
-      createdBy: by.createdBy,
-      reason: by.reason ?? `cancels version ${version}`,
-    });
-    if (entry === null) throw changedMeanwhile();
-    return entry;
+    for (let attempt = 1; attempt <= ATTEMPTS; attempt += 1) {
+      const known = await this.schedule();
+      refuseOutdated(by.ifMatch, known.highest);
+      const { config, activatesAtMs } = cancellation(version, known);
+      const { createdBy, reason } = by;
+      const entry = await this.publish(known.highest, {
+        config,
+        activatesAtMs,
+        createdBy,
+        reason: reason ?? `cancels version ${version}`,
+      });
+      if (entry !== null) return entry;
+    }
+    throw changedMeanwhile();
   }
 
   /** `delivery`: id of a webhook message to ask about as well. */
@@ -200,7 +194,8 @@ export class ConfigService {
       delivery: publication.delivery ?? null,
     });
     if (document === null) return null;
-    await this.#announce(document);
+    // Not waited for: it never fails, and a Redis that doesn't answer must not keep the answer.
+    void this.#announce(document);
     const entry = configEntry(document);
     log.info(
       { config: entry.version, activatesAt: entry.activatesAt, by: entry.createdBy },
@@ -227,6 +222,24 @@ export class ConfigService {
       return { ...configEntry(document), firstTick: tickMs === undefined ? null : isoTime(tickMs) };
     });
   }
+}
+
+/** What a version that cancels `version` holds, and when it is to rule. Throws Problem. */
+function cancellation(version: number, { nowMs, highest, versions }: Schedule) {
+  if (version > highest) throw configNotFound(version);
+  const pending = pendingConfigs(versions, nowMs);
+  const at = pending.findIndex((each) => each.version === version);
+  const cancelled = pending[at];
+  if (cancelled === undefined) throw notPending(version);
+  const later = pending[at + 1];
+  if (later !== undefined) throw pendingConflict(later.version);
+  const before = rulingAt(versions, cancelled.activatesAtMs - 1);
+  if (before === null) throw notPending(version);
+  return {
+    config: configSchema.parse(before.document.body),
+    // What rules now is repeated at once; what is to come first can't be repeated before it has come.
+    activatesAtMs: at === 0 ? soonest(versions, nowMs, cancelled.activatesAtMs) : cancelled.activatesAtMs,
+  };
 }
 
 /** The earliest moment that every worker can know, at most `latestMs`. */

@@ -5,13 +5,14 @@ import { previewAnswerSchema, previewRequestSchema } from "../api/preview.js";
 import { ringAnswerSchema } from "../api/ring-route.js";
 import { leaderAnswerSchema, ownerAnswerSchema } from "../api/router.js";
 import { workersAnswerSchema } from "../api/workers-route.js";
+import { cancellationSchema, configChangeSchema } from "../config/change-input.js";
 import {
   configAnswerSchema,
   configEntrySchema,
   historyAnswerSchema,
   historyEntrySchema,
 } from "../config/config-entry.js";
-import { cancellationSchema, configChangeSchema, pageSchema } from "../config/config-router.js";
+import { pageSchema } from "../config/config-router.js";
 import { webhookAnswerSchema } from "../webhook/webhook-router.js";
 
 const statusSchema = z.strictObject({ status: z.string() });
@@ -36,6 +37,7 @@ const PROBLEMS: Record<number, string> = {
   409: "Something else stands in the way, which the answer names",
   412: "Changed meanwhile",
   413: "The body is too large",
+  415: "The body is encoded in a way that isn't taken",
   422: "Understood, and refused",
   502: "The config source failed",
   503: "Not now: Postgres is away, or this replica is starting",
@@ -59,7 +61,7 @@ export const PATHS: ZodOpenApiPathsObject = {
         "What a change of membership would move; nothing changes",
         "Ring",
         previewAnswerSchema,
-        [400, 413, 422, 503],
+        [400, 413, 415, 422, 503],
       ),
       requestBody: json(previewRequestSchema),
     },
@@ -77,7 +79,7 @@ export const PATHS: ZodOpenApiPathsObject = {
         "Change the config for all workers, at one tick",
         "Config",
         configEntrySchema,
-        [400, 401, 409, 412, 413, 422, 503],
+        [400, 401, 409, 412, 413, 415, 422, 503],
       ),
       security: BEARER,
       requestParams: { header: ifMatch },
@@ -117,7 +119,7 @@ export const PATHS: ZodOpenApiPathsObject = {
         "Change the config by a signed message (Standard Webhooks)",
         "Config",
         webhookAnswerSchema,
-        [400, 401, 409, 413, 422, 502, 503],
+        [400, 401, 409, 412, 413, 415, 422, 502, 503],
       ),
       description:
         "A body with a key of a config is the config; any other only says that it changed. docs/guide/webhook.md.",

@@ -95,7 +95,8 @@ function refuseStatus(response: IncomingMessage): void {
   const status = response.statusCode ?? 0;
   if (status === 200) return;
   response.destroy();
-  if (status >= 300 && status < 400) {
+  // A 304 that nobody asked for leads nowhere.
+  if (status >= 300 && status < 400 && status !== 304) {
     throw failed(
       "redirected",
       `answered ${status}: redirects are not followed, set the URL that they lead to`,

@@ -80,13 +80,13 @@ const BUGS = [TypeError, RangeError, ReferenceError, SyntaxError];
 /** What express and its body parser throw carries a 4xx status, and a message that is meant for the client. */
 function problemOf(error: unknown): Problem {
   if (error instanceof Problem) return error;
-  const { status, type, message } = (error ?? {}) as { status?: number; type?: string; message?: string };
+  const { status, type } = (error ?? {}) as ClientError;
   if (status !== undefined && status >= 400 && status < 500) {
     return new Problem({
       status,
       code: clientErrorCode(status, type),
       title: STATUS_CODES[status] ?? "Bad request",
-      detail: message ?? "bad request",
+      detail: clientErrorDetail(error as ClientError),
     });
   }
   // The reasons of both may hold addresses and names: the log alone has them.
@@ -106,6 +106,21 @@ function problemOf(error: unknown): Problem {
     detail: "Postgres or Redis doesn't answer now, or not in time: this process's log says what is wrong",
     cause: error,
   });
+}
+
+/** Of body-parser and of express's router. */
+interface ClientError {
+  status?: number;
+  type?: string;
+  message?: string;
+  /** Bytes that the body may have. */
+  limit?: number;
+}
+
+function clientErrorDetail({ type, message, limit }: ClientError): string {
+  if (type === "entity.parse.failed") return `the body is not JSON: ${message}`;
+  if (type === "entity.too.large") return `the body is larger than the ${limit} bytes that are taken here`;
+  return message ?? "bad request";
 }
 
 function clientErrorCode(status: number, type: string | undefined): string {

@@ -70,12 +70,19 @@ export async function openTick(db: Queryable): Promise<OpenedTick> {
   };
 }
 
-/** Deletes ticks older than `keepMs`, never the newest. Returns how many. */
-export async function pruneTicks(db: Queryable, keepMs: number): Promise<number> {
-  const { rowCount } = await db.query(
-    `DELETE FROM ticks
-     WHERE tick < now() - $1 * interval '1 ms' AND tick < (SELECT max(tick) FROM ticks)`,
+/**
+ * Deletes ticks older than `keepMs`, never the newest. The first tick of each config stays known: what is
+ * deleted is the oldest, so that the first of it is the config's first unless an earlier one stands already.
+ */
+export async function pruneTicks(db: Queryable, keepMs: number): Promise<void> {
+  await db.query(
+    `WITH gone AS (
+       DELETE FROM ticks
+       WHERE tick < now() - $1 * interval '1 ms' AND tick < (SELECT max(tick) FROM ticks)
+       RETURNING config, tick
+     )
+     INSERT INTO config_first_ticks (version, tick) SELECT config, min(tick) FROM gone GROUP BY config
+     ON CONFLICT (version) DO NOTHING`,
     [keepMs],
   );
-  return rowCount;
 }

@@ -8,6 +8,9 @@ export interface ScheduledConfig {
 /** In this time an announcement reaches every worker, or its poll does. */
 export const LEAD_MS = 250;
 
+/** Who is told the earliest possible time has this long to ask for it. */
+const ASK_AGAIN_MS = 1000;
+
 export type Placement =
   | { kind: "at"; activatesAtMs: number }
   | { kind: "too_soon"; earliestMs: number }
@@ -52,9 +55,12 @@ export function repeatsContent<V extends ScheduledConfig & { digest: string }>(
  */
 export function placeConfig<V extends ScheduledConfig>(request: PlacementRequest<V>): Placement {
   const { versions, nowMs, wantedMs, mayReplace } = request;
-  const earliestMs = roundUpToGrid(versions, nowMs + LEAD_MS);
-  if (wantedMs !== null && wantedMs < nowMs + LEAD_MS) return { kind: "too_soon", earliestMs };
-  let activatesAtMs = wantedMs === null ? earliestMs : roundUpToGrid(versions, wantedMs);
+  const knownByMs = nowMs + LEAD_MS;
+  if (wantedMs !== null && wantedMs < knownByMs) {
+    const earliest = placeConfig({ ...request, nowMs: nowMs + ASK_AGAIN_MS, wantedMs: null });
+    return earliest.kind === "at" ? { kind: "too_soon", earliestMs: earliest.activatesAtMs } : earliest;
+  }
+  let activatesAtMs = roundUpToGrid(versions, wantedMs ?? knownByMs);
   for (const pending of pendingConfigs(versions, nowMs)) {
     if (pending.activatesAtMs < activatesAtMs || mayReplace(pending)) continue;
     if (wantedMs !== null || pending.activatesAtMs > activatesAtMs) {

@@ -121,11 +121,3 @@ export async function readFirstTicks(
   );
   return new Map(rows.map(({ version, tickMs }) => [version, tickMs]));
 }
-
-/** Keeps the first tick of each config beyond the ticks themselves. Far more often than ticks are deleted. */
-export async function recordFirstTicks(db: Queryable): Promise<void> {
-  await db.query(
-    `INSERT INTO config_first_ticks (version, tick) SELECT config, min(tick) FROM ticks GROUP BY config
-     ON CONFLICT (version) DO NOTHING`,
-  );
-}

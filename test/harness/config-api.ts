@@ -41,11 +41,12 @@ export class ConfigApi {
   /** POST /v1/webhooks/config, signed with `secret` as of `ageMs` ago. */
   webhook(
     body: unknown,
-    message: { id: string; secret: string; ageMs?: number; signedBody?: string },
+    message: { id: string; secret: string; ageMs?: number; signedBody?: string; signedId?: string },
   ): Promise<Answer> {
     const text = typeof body === "string" ? body : JSON.stringify(body);
     const sentAt = new Date(Date.now() - (message.ageMs ?? 0));
-    const signature = new Webhook(message.secret).sign(message.id, sentAt, message.signedBody ?? text);
+    const { id, secret, signedBody, signedId } = message;
+    const signature = new Webhook(secret).sign(signedId ?? id, sentAt, signedBody ?? text);
     return this.send("POST", "/v1/webhooks/config", text, {
       authorization: "",
       "webhook-id": message.id,

@@ -1,4 +1,8 @@
+import { z } from "zod";
 import { CliError, EXIT } from "../../cli-error.js";
+
+/** Date alone would take `--at 49` for the year 2049, and a time without zone for one of this machine's. */
+const ISO_TIME = z.iso.datetime({ offset: true });
 
 const UNIT_MS: Record<string, number> = { ms: 1, s: 1000, m: 60_000, h: 3_600_000 };
 
@@ -44,9 +48,9 @@ export function activation(text: string): { activatesInMs: number } | { activate
   if (amount !== undefined) {
     return { activatesInMs: Math.round(Number(amount) * (UNIT_MS[unit ?? "s"] ?? 1000)) };
   }
-  const time = new Date(text);
-  if (!Number.isNaN(time.getTime())) return { activatesAt: time.toISOString() };
-  throw new CliError("usage", `--at ${text}: must be like +5s, +2m, +1h, or an ISO time`, EXIT.usage);
+  if (ISO_TIME.safeParse(text).success) return { activatesAt: new Date(text).toISOString() };
+  const range = "like +5s, +2m, +1h, or an ISO time with its zone, like 2026-11-21T12:00:00Z";
+  throw new CliError("usage", `--at ${text}: must be ${range}`, EXIT.usage);
 }
 
 /** Paths whose values differ, as JSON texts; null where one side has none. */
@@ -65,7 +69,7 @@ export function configDifferences(
   return a === b ? [] : [{ path, before: a, after: b }];
 }
 
-function isObject(value: unknown): value is Record<string, unknown> {
+export function isObject(value: unknown): value is Record<string, unknown> {
   return value !== null && typeof value === "object" && !Array.isArray(value);
 }
 

@@ -3,7 +3,7 @@ import type { Command } from "commander";
 import { CliError, EXIT } from "../../cli-error.js";
 import { table } from "../../output.js";
 import { type CommonOptions, examples, fleetCommand, runCommand, wholeNumber } from "../common.js";
-import { applyAssignments, configDifferences, inWords } from "./assignments.js";
+import { applyAssignments, configDifferences, inWords, isObject } from "./assignments.js";
 import { type ChangeOptions, changeConfig, who } from "./change.js";
 import { ask, type ConfigAnswer, type Entry, entryOf, type HistoryAnswer } from "./config-api.js";
 
@@ -86,7 +86,7 @@ function historyCommand(): Command {
           each.activatesAt,
           each.firstTick,
           each.createdBy,
-          each.reason,
+          inOneLine(each.reason),
         ]);
         const lines = table(["VERSION", "ACTIVATES", "FIRST TICK", "BY", "REASON"], rows);
         const more = answer.before === null ? "" : `\nolder ones: --before ${answer.before}`;
@@ -129,6 +129,11 @@ function cancelCommand(): Command {
     );
 }
 
+/** A reason may be a commit message. */
+function inOneLine(text: string): string {
+  return text.trim().replace(/\s+/g, " ");
+}
+
 function withScheduling(command: Command): Command {
   return command
     .option("--at <time>", "when: +5s, +2m, +1h, or an ISO time (default: as soon as every worker can know)")
@@ -139,7 +144,7 @@ function withScheduling(command: Command): Command {
 function readConfig(path: string): Record<string, unknown> {
   try {
     const config: unknown = JSON.parse(readFileSync(path === "-" ? 0 : path, "utf8"));
-    if (config !== null && typeof config === "object") return config as Record<string, unknown>;
+    if (isObject(config)) return config;
   } catch (error) {
     throw new CliError("bad_config", `${path}: ${(error as Error).message}`, EXIT.usage, { cause: error });
   }
