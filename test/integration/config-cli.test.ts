@@ -1,9 +1,12 @@
+import { once } from "node:events";
 import { mkdtemp, rm, writeFile } from "node:fs/promises";
+import { createServer } from "node:http";
+import type { AddressInfo } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterAll, afterEach, beforeAll, beforeEach, expect, test } from "vitest";
 import { DEFAULT_CONFIG } from "../../core/versions/config.js";
-import { TOKEN } from "../harness/config-api.js";
+import { ConfigApi, TOKEN } from "../harness/config-api.js";
 import { Fleet, waitFor } from "../harness/fleet.js";
 import { prepareDatabase } from "../harness/fleet-test.js";
 import { startTestStores, type TestStores } from "../harness/stores.js";
@@ -49,7 +52,8 @@ async function config<T = Entry>(...args: string[]): Promise<T> {
 async function refused(...args: string[]): Promise<unknown> {
   const { code, stdout, stderr } = await runCli(["config", ...args], env);
   expect(stdout).toBe("");
-  return { code, stderr: stderr.trim() };
+  expect(stderr).toMatch(/^ringfleet: .+\n$/);
+  return { code, stderr: stderr.slice("ringfleet: ".length, -1).replace(`${folder}/`, "") };
 }
 
 test("a change builds on what rules when it does, and not on what rules now", async () => {
@@ -91,7 +95,7 @@ test("history says who and why; diff, rollback and cancel", async () => {
   const scheduled = await config("set", "increment=9", "--at", "+1h");
   expect(await refused("set", "increment=8")).toEqual({
     code: 1,
-    stderr: `ringfleet: version ${scheduled.version} is to rule later and would never: cancel it first, or say "replace" (--replace)`,
+    stderr: `version ${scheduled.version} is to rule later and would never: cancel it first, or say "replace" (--replace)`,
   });
   const cancelled = await config("cancel", String(scheduled.version), "--reason", "not today");
   expect(cancelled).toMatchObject({ createdBy: "nina (cli)", reason: "not today", config: { increment: 7 } });
@@ -105,36 +109,102 @@ test("history says who and why; diff, rollback and cancel", async () => {
   ]);
 });
 
+const TICK = "a whole number from 100 to 3600000";
+const KEYS = "tickMs, increment, paused, maxRowsPerSecond, custom";
+const AT = "like +5s, +2m, +1h, or an ISO time with its zone, like 2026-11-21T12:00:00Z";
+
+/** `file`: content of config.json. */
+const REFUSED: [args: string, code: number, stderr: unknown, file?: string][] = [
+  [
+    "set tickMs=50 incremnt=3",
+    1,
+    `tickMs: 50 must be ${TICK}; incremnt: unknown key, must be one of ${KEYS}`,
+  ],
+  ["set tickMs=NaN", 1, `tickMs: "NaN" must be ${TICK}`],
+  ["set tickMs=-1", 1, `tickMs: -1 must be ${TICK}`],
+  ["set tickMs", 2, "tickMs: must be key=value"],
+  ["set custom.__proto__.x=1", 1, "custom.__proto__: this key is not allowed"],
+  [`set custom${".a".repeat(30)}=1`, 1, `custom${".a".repeat(15)}: is nested deeper than 16 levels`],
+  [
+    "set --file config.json",
+    1,
+    "the body is larger than the 65536 bytes that are taken here",
+    JSON.stringify({ ...DEFAULT_CONFIG, custom: { a: "x".repeat(2e6) } }),
+  ],
+  ["set --file config.json", 2, expect.stringMatching(/^config.json: Unexpected token/), '{"tickMs": NaN}'],
+  ["set --file config.json", 2, "config.json: must hold one JSON object", "[]"],
+  [
+    "set --file config.json",
+    1,
+    `tickMs: null must be ${TICK}`,
+    JSON.stringify({ ...DEFAULT_CONFIG, tickMs: null }),
+  ],
+  ["set", 2, "say what to set: key=value, or --file"],
+  ["set increment=2 --at soon", 2, `--at soon: must be ${AT}`],
+  ["set increment=2 --at 49", 2, `--at 49: must be ${AT}`],
+  ["set increment=2 --at 2030-01-01", 2, `--at 2030-01-01: must be ${AT}`],
+  [
+    "set increment=2 --at 2020-01-01T00:00:00Z",
+    1,
+    expect.stringMatching(
+      /^activation at 2020-01-01T00:00:00.000Z is past, or too near for every worker to know: the earliest is \S+$/,
+    ),
+  ],
+  ["cancel 1", 1, "version 1 is active already, or was replaced: only what is to come can be cancelled"],
+  ["rollback 999", 1, "there is no config version 999"],
+];
+
 test("what can't be done changes nothing and says what can", async () => {
   const before = await config("history");
-  expect(await refused("set", "tickMs=50", "incremnt=3")).toEqual({
-    code: 1,
-    stderr:
-      "ringfleet: tickMs: 50 must be a whole number from 100 to 3600000; incremnt: unknown key, must be one of tickMs, increment, paused, maxRowsPerSecond, custom",
-  });
-  expect(await refused("set", "increment=2", "--at", "2020-01-01T00:00:00Z")).toMatchObject({
-    code: 1,
-    stderr: expect.stringMatching(
-      /^ringfleet: activation at 2020-01-01T00:00:00.000Z is past, or too near .*: the earliest is /,
-    ),
-  });
-  expect(await refused("set", "increment=2", "--at", "soon")).toEqual({
-    code: 2,
-    stderr: "ringfleet: --at soon: must be like +5s, +2m, +1h, or an ISO time",
-  });
-  expect(await refused("set")).toMatchObject({ code: 2 });
-  expect(await refused("cancel", "1")).toMatchObject({
-    code: 1,
-    stderr: expect.stringContaining("version 1 is active already, or was replaced"),
-  });
-  expect(await refused("rollback", "999")).toMatchObject({
-    code: 1,
-    stderr: "ringfleet: there is no config version 999",
-  });
+  for (const [args, code, stderr, file] of REFUSED) {
+    await writeFile(join(folder, "config.json"), file ?? "");
+    const answer = await refused(...args.replace("config.json", join(folder, "config.json")).split(" "));
+    expect(answer, args).toEqual({ code, stderr });
+  }
   env["API_TOKEN"] = `${TOKEN}-of-another`;
   expect(await refused("set", "increment=2")).toEqual({
     code: 1,
-    stderr: "ringfleet: the control plane refuses this token: set API_TOKEN to the one that it has",
+    stderr: "the control plane refuses this token: set API_TOKEN to the one that it has",
   });
   expect(await config("history")).toEqual(before);
+});
+
+test("who was slower is told so and changes nothing: set and rollback name the version that they saw", async () => {
+  const api = new ConfigApi(String(env["CONTROL_PLANE_URL"]));
+  // Between what the command reads and what it asks for, somebody else changes the config.
+  const meanwhile = createServer(async (request, response) => {
+    if (request.method === "PUT") {
+      const config = { ...DEFAULT_CONFIG, increment: 50 };
+      expect((await api.put({ config, activatesInMs: 60_000, replace: true })).status).toBe(200);
+    }
+    const chunks = await request.toArray();
+    const answer = await fetch(new URL(request.url ?? "", api.base), {
+      method: request.method ?? "GET",
+      headers: request.headers as Record<string, string>,
+      ...(chunks.length === 0 ? {} : { body: Buffer.concat(chunks as Buffer[]) }),
+    });
+    response.writeHead(answer.status, { "content-type": "application/json" }).end(await answer.text());
+  }).listen(0, "127.0.0.1");
+  await once(meanwhile, "listening");
+  env["CONTROL_PLANE_URL"] = `http://127.0.0.1:${(meanwhile.address() as AddressInfo).port}`;
+  try {
+    for (const [seen, args] of [
+      [1, ["set", "increment=2", "--replace"]],
+      [2, ["rollback", "1", "--replace"]],
+    ] as const) {
+      expect(await refused(...args)).toEqual({
+        code: 1,
+        stderr: `the change was made on version ${seen}, the highest is ${seen + 1}: read it and try again`,
+      });
+    }
+    const { versions } = await config<{ versions: Entry[] }>("history");
+    expect(versions.map(({ version, createdBy }) => [version, createdBy])).toEqual([
+      [3, "api"],
+      [2, "api"],
+      [1, "test"],
+    ]);
+  } finally {
+    meanwhile.closeAllConnections();
+    meanwhile.close();
+  }
 });

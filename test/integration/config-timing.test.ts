@@ -1,3 +1,4 @@
+import { setTimeout as sleep } from "node:timers/promises";
 import { afterAll, beforeAll, expect, test } from "vitest";
 import { Database } from "../../core/postgres/database.js";
 import { pruneTicks } from "../../core/ticks/tick-store.js";
@@ -48,6 +49,8 @@ test("the earliest time that a refusal names is taken, and every worker switches
       expect(refused).toMatchObject({ status: 422, body: { code: "activation_too_soon" } });
       const earliest = String(refused.body["earliest"]);
       expect(refused.body.detail).toMatch(new RegExp(`: the earliest is ${earliest}$`));
+      // The way of the answer, and of what is asked then.
+      await sleep(300);
       const taken = await api.put(change(version, { activatesAt: earliest }));
       expect(taken, JSON.stringify(taken.body)).toMatchObject({
         status: 200,

@@ -12,15 +12,15 @@ afterAll(() => stores.close());
 
 const CONFIG = { tickMs: 1000, increment: 2, paused: false, maxRowsPerSecond: 0, custom: {} };
 
-test("a config rules from the first tick at or after its time; refusals say what is possible", async () => {
+test("a config rules from the first tick at or after its time; what is pending stands in the way of others", async () => {
   await withFleet(stores, { rows: 60, env: { API_TOKEN: TOKEN } }, async ({ fleet, nextTick, judge }) => {
     const base = await fleet.controlPlane("control-1").url();
     fleet.workers(3);
-    const send = async (method: string, path: string, body?: unknown, headers: object = {}) => {
+    const send = async (method: string, path: string, body?: unknown) => {
       const response = await fetch(new URL(path, base), {
         method,
-        headers: { "content-type": "application/json", authorization: `Bearer ${TOKEN}`, ...headers },
-        ...(body === undefined ? {} : { body: typeof body === "string" ? body : JSON.stringify(body) }),
+        headers: { "content-type": "application/json", authorization: `Bearer ${TOKEN}` },
+        ...(body === undefined ? {} : { body: JSON.stringify(body) }),
       });
       return { status: response.status, body: (await response.json()) as Record<string, unknown> };
     };
@@ -33,32 +33,18 @@ test("a config rules from the first tick at or after its time; refusals say what
       .toBe(0);
     const from = await nextTick();
 
-    const anonymous = await send("PUT", "/v1/config", { config: CONFIG }, { authorization: "Bearer no" });
-    expect(anonymous).toMatchObject({ status: 401, body: { code: "token_required" } });
-    const past = await send("PUT", "/v1/config", { config: CONFIG, activatesAt: "2020-01-01T00:00:00Z" });
-    expect(past).toMatchObject({ status: 422, body: { code: "activation_too_soon" } });
-    expect(Date.parse(String(past.body["earliest"]))).toBeGreaterThan(Date.now() - 1000);
-    const unknown = await send("PUT", "/v1/config", { config: { ...CONFIG, more: 1 } });
-    expect(unknown).toMatchObject({ status: 422, body: { code: "invalid_config" } });
-    expect(await send("PUT", "/v1/config", '{"config": NaN}')).toMatchObject({ status: 400 });
-    expect(await send("PUT", "/v1/config", `"${"x".repeat(2e6)}"`)).toMatchObject({ status: 413 });
-
     const activatesAt = new Date(Date.now() + 2500).toISOString();
-    const two = await Promise.all(
-      [1, 2].map(() => send("PUT", "/v1/config", { config: CONFIG, activatesAt }, { "if-match": '"1"' })),
-    );
-    expect(two.map(({ status }) => status).sort()).toEqual([200, 412]);
+    const entry = (await send("PUT", "/v1/config", { config: CONFIG, activatesAt })).body;
     const ahead = await send("PUT", "/v1/config", { config: CONFIG });
     expect(ahead).toMatchObject({ status: 409, body: { code: "config_pending", pending: 2 } });
 
-    const entry = two.find(({ status }) => status === 200)?.body;
     const firstTick = async () => {
       const { body } = await send("GET", "/v1/config/history");
       return (body["versions"] as { version: number; firstTick: string | null }[])[0];
     };
     await expect
       .poll(firstTick, { timeout: 10_000 })
-      .toMatchObject({ version: 2, firstTick: entry?.["activatesAt"] });
+      .toMatchObject({ version: 2, firstTick: entry["activatesAt"] });
 
     const inAMinute = new Date(Date.now() + 60_000).toISOString();
     await send("PUT", "/v1/config", { config: { ...CONFIG, increment: 9 }, activatesAt: inAMinute });
@@ -84,8 +70,6 @@ test("a config rules from the first tick at or after its time; refusals say what
     const between = new Date(Date.now() + 90_000).toISOString();
     const placed = await send("PUT", "/v1/config", { config: CONFIG, activatesAt: between });
     expect(placed).toMatchObject({ status: 200, body: { version: 9 } });
-    expect(await send("DELETE", "/v1/config/1")).toMatchObject({ status: 409 });
-    expect(await send("DELETE", "/v1/config/77")).toMatchObject({ status: 404 });
     const settled = (await fleet.newestTick()) + 2000;
     await expect.poll(() => fleet.newestTick(), { timeout: 10_000 }).toBeGreaterThan(settled);
     const report = await judge(from);

@@ -274,3 +274,16 @@ describe("DELETE /v1/config/:version, and reads", () => {
     await plane.expectRefused(request(method, path), refused);
   });
 });
+
+test("ahead of a pending version, whatever the time: what stands in the way is named", async () => {
+  expect((await plane.api.put({ config: CONFIG, activatesInMs: 600_000 })).status).toBe(200);
+  for (const wanted of [{}, { activatesInMs: 0 }, { activatesInMs: 60_000 }]) {
+    await plane.expectRefused(() => plane.api.put({ config: CONFIG, ...wanted }), {
+      status: 409,
+      title: "Another config is pending",
+      code: "config_pending",
+      pending: 2,
+      detail: 'version 2 is to rule later and would never: cancel it first, or say "replace" (--replace)',
+    });
+  }
+});

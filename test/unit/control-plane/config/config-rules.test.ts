@@ -41,9 +41,10 @@ describe("placeConfig", () => {
     expect(place([first], 7000)).toEqual({ kind: "at", activatesAtMs: 7000 });
     expect(place([first, later], 10_001)).toEqual({ kind: "at", activatesAtMs: 10_200 });
   });
-  test("refuses the past and what is too near, and says the earliest", () => {
-    expect(place([first], 1000)).toEqual({ kind: "too_soon", earliestMs: 6000 });
-    expect(place([first], 5300)).toEqual({ kind: "too_soon", earliestMs: 6000 });
+  test("refuses the past and what is too near, and says the earliest that can still be asked for a second later", () => {
+    expect(place([first], 1000)).toEqual({ kind: "too_soon", earliestMs: 7000 });
+    expect(place([first], 5300)).toEqual({ kind: "too_soon", earliestMs: 7000 });
+    expect(place([first, later], 1000)).toEqual({ kind: "pending", version: 2 });
     expect(place([first], null)).toEqual({ kind: "at", activatesAtMs: 6000 });
   });
   test("ahead of a pending version only with replace", () => {
