@@ -100,6 +100,16 @@ describe("a message that isn't what its sender signed, or isn't of now", () => {
     await plane.expectRefused(() => plane.api.webhook(body, message), refused);
   });
 
+  test("compressed", async () => {
+    const headers = { "content-encoding": "gzip" };
+    await plane.expectRefused(() => plane.api.send("POST", "/v1/webhooks/config", CONFIG, headers), {
+      status: 415,
+      title: "Unsupported Media Type",
+      code: "body_encoding_unsupported",
+      detail: "content encoding unsupported",
+    });
+  });
+
   test("not signed at all", async () => {
     const refused = unauthorized(
       "headers_missing",
