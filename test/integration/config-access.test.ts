@@ -136,6 +136,7 @@ describe("a control plane that others can reach", () => {
     "HOST=%s without a token: exit 2, one line",
     async (host) => {
       const control = plane.fleet.controlPlane("control-open", { HOST: host, API_TOKEN: "" });
+      await waitFor("its refusal", () => control.hasExited, 10_000, control);
       expect(await control.exited).toEqual({ code: 2, signal: null });
       expect(control.raw).toEqual([
         `API_TOKEN is not set: must be set where HOST (${host}) is more than loopback, or ALLOW_ANONYMOUS_WRITES be true`,
