@@ -5,7 +5,10 @@ export function run(command, args, env = {}) {
   return new Promise((resolve) => {
     const child = spawn(command, args, { stdio: "inherit", env: { ...process.env, ...env } });
     child.once("error", () => resolve(false));
-    child.once("exit", (code) => resolve(code === 0));
+    child.once("exit", (code, signal) => {
+      if (signal !== null) console.log(`${command} was ended by ${signal}`);
+      resolve(code === 0);
+    });
   });
 }
 

@@ -5,6 +5,9 @@ import { join } from "node:path";
 import { CHECKS } from "./checks.mjs";
 import { run, runSteps } from "./steps.mjs";
 
+/** Of a run that was killed, or never began. */
+const NO_REPORT = { passed: 0, failed: 1 };
+
 const folder = mkdtempSync(join(tmpdir(), "ringfleet-test-"));
 const report = join(folder, "report.json");
 
@@ -21,6 +24,7 @@ if (!steps.failed.includes("build")) {
     `--outputFile.json=${report}`,
   ]);
   const counts = readCounts();
+  if (counts === NO_REPORT) steps.failed.push("the test run broke off before its report, see above");
   passed += counts.passed;
   // A run that breaks off without counting what failed has failed all the same.
   failed += counts.failed + (ok || counts.failed > 0 ? 0 : 1);
@@ -38,6 +42,6 @@ function readCounts() {
     ).length;
     return { passed: numPassedTests, failed: numFailedTests + brokenFiles };
   } catch {
-    return { passed: 0, failed: 1 };
+    return NO_REPORT;
   }
 }
