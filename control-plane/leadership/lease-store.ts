@@ -24,7 +24,11 @@ export async function acquireLease(db: Queryable, holder: string, ttlMs: number)
   return rows[0]?.term ?? null;
 }
 
-/** Extends the lease of this very term. Returns false where the term has ended. */
+/**
+ * Extends the lease of this very term. Returns false where the term has ended. It counts from when Postgres got the
+ * statement, however long that waits for the row: a leader that died meanwhile doesn't get a longer one, and a
+ * live one trusts its lease no longer either.
+ */
 export async function renewLease(
   db: Queryable,
   holder: string,
@@ -32,7 +36,7 @@ export async function renewLease(
   ttlMs: number,
 ): Promise<boolean> {
   const { rowCount } = await db.query(
-    `UPDATE leadership SET expires_at = clock_timestamp() + $3 * interval '1 ms'
+    `UPDATE leadership SET expires_at = now() + $3 * interval '1 ms'
      WHERE holder = $1 AND term = $2`,
     [holder, term, ttlMs],
   );

@@ -10,16 +10,20 @@ export interface LivenessSettings {
   deadAfterMs: number;
 }
 
-/** What Postgres says of a seat's rows. Without rows, or while paused, silence alone decides. */
+/** What Postgres says of a seat's rows. Without rows, while paused or with a bound on rows, silence alone decides. */
 export interface WorkEvidence {
   /** Some of its rows have been worked by somebody before. */
   hasRows: boolean;
   /** Milliseconds since the newest tick that is at least 300 ms old; Infinity without one. */
   newestTickAgeMs: number;
+  /** The config sealed for that tick asks for every row: neither paused nor with a bound on rows. */
+  asksForAll: boolean;
   /** It worked some of its rows in that tick or a later one. */
   workedNewestTick: boolean;
   /** It worked some of its rows in a tick younger than max(DEAD_AFTER_MS, 1.5 ticks). */
   workedLately: boolean;
+  /** The view that says which rows are its own is as old as that. */
+  ringIsSettled: boolean;
 }
 
 export type Verdict = "live" | "leaving" | "superseded" | "dead" | "unfit";
@@ -58,9 +62,9 @@ export function judge(
 ): Verdict {
   if (newestOfName > member.incarnation) return "superseded";
   if (evidence !== null) {
-    if (isSilent(member, settings, now) && !evidence.workedLately) return "dead";
+    if (isSilent(member, settings, now) && stoodStill(evidence)) return "dead";
     if (hasVanished(member, settings, now) && leftTickUnworked(member, evidence, now)) return "dead";
-    if (lagsBehind(member, progress, settings, now) && !evidence.workedLately) return "unfit";
+    if (lagsBehind(member, progress, settings, now) && stoodStill(evidence)) return "unfit";
   }
   return member.heartbeat?.state === "leaving" ? "leaving" : "live";
 }
@@ -75,11 +79,20 @@ function hasVanished(member: Member, settings: LivenessSettings, now: number): b
   return member.unsubscribedAt !== null && now - member.beatAt > settings.heartbeatMs * 1.2;
 }
 
+/**
+ * Nobody worked its rows as it. Where a tick asks for some rows only, those that it worked lately may be ones that
+ * a younger view has given away.
+ */
+function stoodStill(evidence: WorkEvidence): boolean {
+  return !evidence.workedLately && (evidence.asksForAll || evidence.ringIsSettled);
+}
+
 /** A tick sealed since its subscription went is old enough, with none of its rows worked. */
 function leftTickUnworked(member: Member, evidence: WorkEvidence, now: number): boolean {
   const goneForMs = now - (member.unsubscribedAt ?? now);
   return (
     evidence.hasRows &&
+    evidence.asksForAll &&
     !evidence.workedNewestTick &&
     evidence.newestTickAgeMs >= UNWORKED_AFTER_MS &&
     evidence.newestTickAgeMs < goneForMs

@@ -113,7 +113,8 @@ export class Planner {
     if (suspect && ring !== null) {
       const latelyMs = Math.max(observer.settings.deadAfterMs, 1.5 * (newest.config?.tickMs ?? 1000));
       try {
-        evidence = await readWorkEvidence(db, worker, ring.slotsOf(incarnation), latelyMs);
+        const its = { version: ring.version, slots: ring.slotsOf(incarnation) };
+        evidence = await readWorkEvidence(db, worker, its, latelyMs);
       } catch (error) {
         log.warn(`can't ask Postgres about ${worker}: ${reasonOf(error)}`);
       }

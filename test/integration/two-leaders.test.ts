@@ -1,8 +1,9 @@
+import pg from "pg";
 import { pino } from "pino";
 import { Registry } from "prom-client";
 import { afterAll, beforeAll, expect, test } from "vitest";
 import { Leadership } from "../../control-plane/leadership/leadership.js";
-import { acquireLease, renewLease } from "../../control-plane/leadership/lease-store.js";
+import { acquireLease, readLease, renewLease } from "../../control-plane/leadership/lease-store.js";
 import { Database } from "../../core/postgres/database.js";
 import { publishRing } from "../../core/versions/version-store.js";
 import { prepareDatabase } from "../harness/fleet-test.js";
@@ -123,4 +124,22 @@ async function currentUrl(): Promise<string> {
   const url = new URL(stores.databaseUrl);
   url.pathname = `/${rows[0]?.name}`;
   return url.href;
+}
+
+test("a renewal that waits for the row counts from when it was sent: its sender may be dead by then", async () => {
+  await db.query("UPDATE leadership SET holder = NULL, expires_at = '-infinity'");
+  const term = (await acquireLease(db, "fifth/5", 3000)) ?? 0;
+  const [holding, waiting] = [await heldLease(), renewLease(db, "fifth/5", term, 3000)];
+  await db.query("SELECT pg_sleep(1)");
+  await holding.end();
+  expect(await waiting).toBe(true);
+  expect((await readLease(db)).remainingMs).toBeLessThanOrEqual(2000);
+});
+
+/** A publish whose commit stalls keeps the lease FOR SHARE; ended, it lets go. */
+async function heldLease(): Promise<pg.Client> {
+  const client = new pg.Client({ connectionString: await currentUrl() });
+  await client.connect();
+  await client.query("BEGIN; SELECT FROM leadership FOR SHARE");
+  return client;
 }

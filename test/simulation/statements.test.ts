@@ -12,8 +12,8 @@ const MODELLED: Record<string, string[]> = {
   workRows: ["b0c085d58c0c", "176ce54bd95b", "d9e023357ec3", "4cbbb208b27d", "65fd1099a062", "8be9468c853d"],
   publishRing: ["04d92243a4b4"],
   acquireLease: ["031996491b76"],
-  renewLease: ["aec12962b01f"],
-  readWorkEvidence: ["308aacb4c1bf"],
+  renewLease: ["24a404f62930"],
+  readWorkEvidence: ["360bce998515"],
 };
 
 test("the model was written for the statements that the stores send", async () => {

@@ -1,5 +1,6 @@
 import type { QueryResult, Row } from "../../core/postgres/database.js";
 import type { SealedTick } from "../../core/ticks/sealed-tick.js";
+import type { Config } from "../../core/versions/config.js";
 import type { VersionDocument, VersionKind } from "../../core/versions/version.js";
 import {
   type Item,
@@ -53,7 +54,7 @@ const STATEMENTS: [name: string, sign: RegExp, model: Model][] = [
   ],
   ["readVersion", /FROM versions WHERE kind = \$1 AND version = \$2/, readVersion],
   ["acquireLease", /UPDATE leadership.*RETURNING term/, acquireLease],
-  ["renewLease", /UPDATE leadership SET expires_at = clock_timestamp\(\)/, renewLease],
+  ["renewLease", /UPDATE leadership SET expires_at = now\(\)/, renewLease],
   ["releaseLease", /UPDATE leadership SET holder = NULL/, releaseLease],
   ["readLease", /FROM leadership$/, readLease],
   ["nextIncarnation", /nextval\('incarnations'\)/, nextIncarnation],
@@ -366,8 +367,12 @@ function* readWorkEvidence(
   values: readonly unknown[],
 ): Statement<Row[]> {
   yield "turn";
-  const [slots, worker, latelyMs, ageMs] = values as [number[], string, number, number];
-  const newest = engine.ticks.map(({ tick }) => tick.tickMs).findLast((at) => at <= engine.clock() - ageMs);
+  const [slots, worker, latelyMs, ageMs, ring] = values as [number[], string, number, number, number];
+  const sealed = engine.ticks.findLast(({ tick }) => tick.tickMs <= engine.clock() - ageMs)?.tick;
+  const newest = sealed?.tickMs;
+  const documentOf = (kind: VersionKind, version: number | undefined) =>
+    engine.versions.find(({ document }) => document.kind === kind && document.version === version)?.document;
+  const config = documentOf("config", sealed?.config)?.body as Config | undefined;
   const rows = engine.items
     .filter((item) => slots.includes(item.slot))
     .map((item) => item.history[item.history.length - 1])
@@ -377,6 +382,9 @@ function* readWorkEvidence(
   return [
     {
       ageMs: newest === undefined ? null : engine.clock() - newest,
+      asksForAll: config !== undefined && !config.paused && config.maxRowsPerSecond === 0,
+      ringIsSettled:
+        (documentOf("ring", ring)?.activatesAtMs ?? Number.POSITIVE_INFINITY) <= tx.nowMs - latelyMs,
       hasRows: rows.some((row) => row.lasttick > Number.NEGATIVE_INFINITY),
       newest: isAsked && newest !== undefined && its.some((row) => row.lasttick >= newest),
       lately: isAsked && its.some((row) => row.lasttick > tx.nowMs - latelyMs),
@@ -531,7 +539,7 @@ function* changeOwnLease(
   if (latest === undefined || (latest !== seen && !isOwn(latest))) return counted(0);
   const lease =
     cause === "renewed"
-      ? { holder: latest.holder, term: latest.term, expiresAtMs: engine.clock() + ttlMs }
+      ? { holder: latest.holder, term: latest.term, expiresAtMs: tx.nowMs + ttlMs }
       : { holder: null, term: latest.term, expiresAtMs: Number.NEGATIVE_INFINITY };
   tx.writes.push({ kind: "lease", lease, cause });
   return counted(1);

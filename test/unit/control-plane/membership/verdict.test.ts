@@ -17,8 +17,10 @@ const leaving = sampleBeat({ state: "leaving" });
 const UNWORKED: WorkEvidence = {
   hasRows: true,
   newestTickAgeMs: 400,
+  asksForAll: true,
   workedNewestTick: false,
   workedLately: false,
+  ringIsSettled: true,
 };
 const WORKED: WorkEvidence = { ...UNWORKED, workedNewestTick: true, workedLately: true };
 
@@ -34,6 +36,13 @@ describe("silence", () => {
 
   test("of who works its rows lately is no death: it is only cut from Redis", () => {
     expect(verdictOn(sampleMember(), { ...UNWORKED, workedLately: true }, 60_000)).toBe("live");
+  });
+
+  test("under a bound on rows is no death yet where a young view may have given away what it worked", () => {
+    const bounded = { ...UNWORKED, asksForAll: false };
+    expect(verdictOn(sampleMember(), { ...bounded, ringIsSettled: false }, 1500)).toBe("live");
+    expect(verdictOn(sampleMember(), bounded, 1500)).toBe("dead");
+    expect(verdictOn(sampleMember(), { ...UNWORKED, ringIsSettled: false }, 1500)).toBe("dead");
   });
 
   test("decides alone where there are no rows", () => {
@@ -77,6 +86,7 @@ describe("a subscription that is gone", () => {
     ["the tick was sealed before it went", vanished, { ...UNWORKED, newestTickAgeMs: 600 }, 700],
     ["no tick is sealed", vanished, { ...UNWORKED, newestTickAgeMs: Number.POSITIVE_INFINITY }, 700],
     ["it worked that tick", vanished, WORKED, 700],
+    ["the tick's config asks for few rows, or none", vanished, { ...UNWORKED, asksForAll: false }, 700],
     ["it has no rows that show", vanished, { ...UNWORKED, hasRows: false }, 700],
   ])("isn't where %s", (_why, member, evidence, now) => {
     expect(verdictOn(member, evidence, now)).toBe("live");
@@ -135,8 +145,10 @@ test("whoever is condemned was suspect: Postgres is asked about everybody who ne
   const anyEvidence = fc.record({
     hasRows: fc.boolean(),
     newestTickAgeMs: age,
+    asksForAll: fc.boolean(),
     workedNewestTick: fc.boolean(),
     workedLately: fc.boolean(),
+    ringIsSettled: fc.boolean(),
   });
   const condemned = new Set<Verdict>();
   fc.assert(
