@@ -1,6 +1,7 @@
 import { z } from "zod";
 import type { Queryable } from "../../core/postgres/database.js";
 import { openRingSnapshot, type RingSnapshot } from "../../core/ring/view.js";
+import { readDatabaseTime } from "../../core/time/read-database-time.js";
 import type { VersionDocument } from "../../core/versions/version.js";
 import { readNewestVersions } from "../../core/versions/version-store.js";
 
@@ -43,10 +44,7 @@ export type RingAnswer = z.infer<typeof ringAnswerSchema>;
 /** The ring view in force at `databaseNowMs`, those to come, and the newest 20, as JSON. */
 export async function ringAnswer(db: Queryable): Promise<RingAnswer> {
   const documents = await readNewestVersions(db, "ring", RECENT);
-  const { rows } = await db.query<{ now: number }>(
-    "SELECT (extract(epoch FROM clock_timestamp()) * 1000)::float8 AS now",
-  );
-  const now = rows[0]?.now ?? 0;
+  const now = await readDatabaseTime(db);
   const summaries = documents.map(ringSummary);
   const upcoming = documents.filter((document) => document.activatesAtMs > now).length;
   return {

@@ -128,8 +128,11 @@ export class Planner {
     dead: readonly number[],
     reason: string,
   ): Promise<void> {
-    const { publisher, slotRows } = this.#options;
-    await publisher.publish({ term, members, dead, reason, slotRows: await slotRows.forPlan() });
+    const { publisher, slotRows, observer, monotonicNow } = this.#options;
+    const decidedAt = monotonicNow();
+    // What came before may have taken its time: who is there must have been seen just now.
+    if (!observer.sees(decidedAt)) return;
+    await publisher.publish({ term, members, dead, reason, decidedAt, slotRows: await slotRows.forPlan() });
   }
 
   /** Levels the load where rows have drifted past what the plan left. */

@@ -7,9 +7,16 @@ import type { RedisKeys } from "../../core/redis/keys.js";
 import { rowsMoved } from "../../core/ring/balance.js";
 import { type Member, planRing } from "../../core/ring/plan.js";
 import { openRingSnapshot, ownersOf, ringDigest } from "../../core/ring/view.js";
+import { readDatabaseTime } from "../../core/time/read-database-time.js";
 import { publishRing } from "../../core/versions/version-store.js";
 import type { PlannerMetrics } from "../planner/planner-metrics.js";
 import type { NewestVersions } from "./newest-versions.js";
+
+/**
+ * A plan holds this long, once in this process and once more on its way to Postgres: whom it seats may say goodbye
+ * meanwhile, and a newcomer that does so waits for its seat no longer than that.
+ */
+const PLAN_HOLDS_MS = 500;
 
 export interface RingPublisherOptions {
   db: Queryable;
@@ -29,6 +36,8 @@ export interface PublishRequest {
   /** Incarnations that leave by death. */
   dead: readonly number[];
   reason: string;
+  /** When it was decided who sits, by the monotonic clock, ms. */
+  decidedAt: number;
   /** Rows of each slot. */
   slotRows: Uint32Array;
 }
@@ -54,6 +63,11 @@ export class RingPublisher {
     const version = (base?.document.version ?? 0) + 1;
     // Before anybody sees it: a published view that can't be opened would end all work, and every later view.
     const snapshot = openRingSnapshot({ version, digest, body: view }, slotCount);
+    const databaseNowMs = await readDatabaseTime(db);
+    if (monotonicNow() - request.decidedAt > PLAN_HOLDS_MS) {
+      log.info(`ring ${version} (${request.reason}) took too long to plan: who is there is looked at again`);
+      return false;
+    }
     const document = await publishRing(db, {
       base: version - 1,
       digest,
@@ -62,12 +76,13 @@ export class RingPublisher {
       reason: request.reason,
       holder: replica,
       term: request.term,
+      notAfterMs: databaseNowMs + PLAN_HOLDS_MS,
     });
     if (document === null) {
       metrics.refused();
       log.warn(
         { term: request.term },
-        "Postgres refused a ring view: the term has ended, or another was first",
+        "Postgres refused a ring view: the term has ended, another was first, or it came too late",
       );
       await newest.step();
       return false;

@@ -69,11 +69,13 @@ export interface RingPublication {
   reason: string;
   holder: string;
   term: number;
+  /** Epoch ms by the database's clock: what arrives later was decided too long ago. */
+  notAfterMs: number;
 }
 
 /**
  * Publishes ring version base + 1, active at once, in one statement: refused (null) if base is no longer the
- * highest, or if the lease or the term of this leader has ended. The lease row is read FOR SHARE, so that a
+ * highest, if the lease or the term of this leader has ended, or if it comes too late. The lease row is read FOR SHARE, so that a
  * successor's election and this publish come one after the other, whichever is first.
  */
 export async function publishRing(db: Queryable, ring: RingPublication): Promise<VersionDocument | null> {
@@ -86,9 +88,19 @@ export async function publishRing(db: Queryable, ring: RingPublication): Promise
      INSERT INTO versions (kind, version, activates_at, digest, body, created_by, reason)
      SELECT 'ring', $3::bigint + 1, now(), $4, $5::jsonb, $6, $7 FROM lease
      WHERE $3::bigint = (SELECT coalesce(max(version), 0) FROM versions WHERE kind = 'ring')
+       AND clock_timestamp() <= to_timestamp($8::float8 / 1000)
      ON CONFLICT (kind, version) DO NOTHING
      RETURNING ${VERSION_COLUMNS}`,
-    [ring.holder, ring.term, ring.base, ring.digest, JSON.stringify(ring.body), ring.createdBy, ring.reason],
+    [
+      ring.holder,
+      ring.term,
+      ring.base,
+      ring.digest,
+      JSON.stringify(ring.body),
+      ring.createdBy,
+      ring.reason,
+      ring.notAfterMs,
+    ],
   );
   return rows[0] ?? null;
 }

@@ -5,7 +5,8 @@ import { afterAll, beforeAll, expect, test } from "vitest";
 import { Leadership } from "../../control-plane/leadership/leadership.js";
 import { acquireLease, readLease, renewLease } from "../../control-plane/leadership/lease-store.js";
 import { Database } from "../../core/postgres/database.js";
-import { publishRing } from "../../core/versions/version-store.js";
+import { readDatabaseTime } from "../../core/time/read-database-time.js";
+import { publishRing, readHighestVersions } from "../../core/versions/version-store.js";
 import { prepareDatabase } from "../harness/fleet-test.js";
 import { startTestStores, type TestStores } from "../harness/stores.js";
 
@@ -29,7 +30,8 @@ afterAll(async () => {
 
 const view = { format: 1, seats: [], exceptions: [], dead: [] };
 const publication = (holder: string, term: number, base: number) => {
-  return { base, digest: "d", body: view, createdBy: holder, reason: "test", holder, term };
+  const notAfterMs = Date.now() + 60_000;
+  return { base, digest: "d", body: view, createdBy: holder, reason: "test", holder, term, notAfterMs };
 };
 
 test("two replicas that both believe they lead: one publishes, Postgres refuses the other", async () => {
@@ -48,6 +50,19 @@ test("two replicas that both believe they lead: one publishes, Postgres refuses 
   expect(await renewLease(db, "first/1", deposed, 3000)).toBe(false);
   expect(await publishRing(db, publication("second/2", term, 1)), "a stale base is refused").toBeNull();
   expect(await publishRing(db, publication("second/2", deposed, 2)), "a stale term is refused").toBeNull();
+});
+
+test("a publish that comes too late is refused: whom it seats may have gone", async () => {
+  await db.query("UPDATE leadership SET holder = NULL, expires_at = '-infinity'");
+  const term = (await acquireLease(db, "late/9", 60_000)) ?? 0;
+  const { ring } = await readHighestVersions(db);
+  const holding = await heldLease();
+  const notAfterMs = (await readDatabaseTime(db)) + 300;
+  const waiting = publishRing(db, { ...publication("late/9", term, ring), notAfterMs });
+  await db.query("SELECT pg_sleep(0.4)");
+  await holding.end();
+  expect(await waiting, "decided before, arrived in time, held up by a lock").toBeNull();
+  expect(await publishRing(db, publication("late/9", term, ring))).toMatchObject({ version: ring + 1 });
 });
 
 test("an expired lease publishes nothing, even while nobody else has taken it", async () => {
@@ -136,10 +151,10 @@ test("a renewal that waits for the row counts from when it was sent: its sender 
   expect((await readLease(db)).remainingMs).toBeLessThanOrEqual(2000);
 });
 
-/** A publish whose commit stalls keeps the lease FOR SHARE; ended, it lets go. */
+/** Something that stalls with the lease in its hands; ended, it lets go. */
 async function heldLease(): Promise<pg.Client> {
   const client = new pg.Client({ connectionString: await currentUrl() });
   await client.connect();
-  await client.query("BEGIN; SELECT FROM leadership FOR SHARE");
+  await client.query("BEGIN; SELECT FROM leadership FOR UPDATE");
   return client;
 }

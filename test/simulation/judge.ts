@@ -61,6 +61,11 @@ export class Judge implements Witness {
     return this.#newest;
   }
 
+  /** Length of a tick under the newest one's config, ms; 0 before the first. */
+  get strideMs(): number {
+    return this.#newest === null ? 0 : (this.#config(this.#newest)?.tickMs ?? 0);
+  }
+
   committed(tx: Transaction, csn: number): void {
     for (const write of tx.writes) {
       if (write.kind === "item") this.#rowWorked(tx, write, csn);

@@ -62,7 +62,9 @@ function emptiesTheFleet({ hash, leadership, newest, publisher, slotRows }: Cont
     const counted = slotRows.newest;
     const seats = newest.ring?.snapshot.view.seats.length ?? 0;
     if (reading.beats.length === 0 && term !== null && counted !== null && seats > 0) {
-      await publisher.publish({ term, members: [], dead: [], reason: "leave", slotRows: counted.rows });
+      const decidedAt = Number.POSITIVE_INFINITY;
+      const slotRows = counted.rows;
+      await publisher.publish({ term, members: [], dead: [], reason: "leave", decidedAt, slotRows });
     }
     return reading;
   };

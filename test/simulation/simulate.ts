@@ -11,7 +11,9 @@ import type { World } from "./world.js";
 
 /** After faults: when the fleet is first asked whether it works again, and when it has to. */
 const ASKED_AFTER_MS = 3500;
-const WORKS_AFTER_MS = 12_000;
+const WORKS_AFTER_MS = 8000;
+/** It is judged by its newest whole ticks, and so many pass on the way. */
+const JUDGED_TICKS = 4;
 
 export interface Outcome {
   seed: number;
@@ -100,7 +102,8 @@ async function recover(
   while (judge.violations.length === 0) {
     const unfinished = judge.unfinished(postgres.clock());
     if (unfinished === null) return;
-    if (timeline.now >= startedAt + WORKS_AFTER_MS) judge.liveness(unfinished);
+    const ticksMs = Math.max(4000, JUDGED_TICKS * judge.strideMs);
+    if (timeline.now >= startedAt + WORKS_AFTER_MS + ticksMs) judge.liveness(unfinished);
     else await run(timeline.now + 500);
   }
 }

@@ -10,7 +10,7 @@ import { statementsSeen } from "./store-model.js";
 const MODELLED: Record<string, string[]> = {
   openTick: ["b74da39b1f34"],
   workRows: ["b0c085d58c0c", "176ce54bd95b", "d9e023357ec3", "4cbbb208b27d", "65fd1099a062", "8be9468c853d"],
-  publishRing: ["04d92243a4b4"],
+  publishRing: ["c3478bd048c4"],
   acquireLease: ["031996491b76"],
   renewLease: ["24a404f62930"],
   readWorkEvidence: ["360bce998515"],

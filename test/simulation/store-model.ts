@@ -57,6 +57,11 @@ const STATEMENTS: [name: string, sign: RegExp, model: Model][] = [
   ["renewLease", /UPDATE leadership SET expires_at = now\(\)/, renewLease],
   ["releaseLease", /UPDATE leadership SET holder = NULL/, releaseLease],
   ["readLease", /FROM leadership$/, readLease],
+  [
+    "readDatabaseTime",
+    /^SELECT \(extract\(epoch FROM clock_timestamp\(\)\) \* 1000\)::float8 AS now$/,
+    readDatabaseTime,
+  ],
   ["nextIncarnation", /nextval\('incarnations'\)/, nextIncarnation],
 ];
 
@@ -408,7 +413,7 @@ function* publishRing(
   text: string,
   values: readonly unknown[],
 ): Statement<Row[]> {
-  const [holder, term, base, digest, body, createdBy, reason] = values as [
+  const [holder, term, base, digest, body, createdBy, reason, notAfterMs] = values as [
     string,
     number,
     number,
@@ -416,6 +421,7 @@ function* publishRing(
     string,
     string,
     string,
+    number,
   ];
   yield "turn";
   const snapshot = engine.csn;
@@ -431,6 +437,7 @@ function* publishRing(
     const latest = engine.lease.at(-1);
     if (latest !== seen && !stands(latest)) return [];
   }
+  if (text.includes("clock_timestamp() <= to_timestamp($8") && engine.clock() > notAfterMs) return [];
   const highest = documentsOf(engine, snapshot, "ring")[0]?.version ?? 0;
   if (text.includes("$3::bigint = (SELECT coalesce(max(version)") && base !== highest) return [];
   const version = text.includes("$3::bigint + 1") ? base + 1 : highest + 1;
@@ -561,6 +568,11 @@ function releaseLease(
   values: readonly unknown[],
 ): Statement<Row[]> {
   return changeOwnLease(engine, tx, text, values, "released");
+}
+
+function* readDatabaseTime(engine: PostgresEngine): Statement<Row[]> {
+  yield "turn";
+  return [{ now: engine.clock() }];
 }
 
 function* readLease(engine: PostgresEngine): Statement<Row[]> {

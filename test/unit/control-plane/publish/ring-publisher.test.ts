@@ -28,7 +28,7 @@ test("a view that nobody could open is never published, whatever led to it", asy
     log: pino({ level: "silent" }),
   });
   const member = { worker: "worker-1", incarnation: 1, weight: 1, revision: "" };
-  const request = { term: 1, dead: [], reason: "join", slotRows: new Uint32Array(SLOT_COUNT) };
+  const request = { term: 1, dead: [], reason: "join", decidedAt: 0, slotRows: new Uint32Array(SLOT_COUNT) };
   for (const broken of [{ worker: "" }, { incarnation: -1 }, { weight: Number.NaN }]) {
     await expect(publisher.publish({ ...request, members: [{ ...member, ...broken }] })).rejects.toThrow();
   }
