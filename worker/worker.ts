@@ -16,6 +16,7 @@ import type { VersionDocument } from "../core/versions/version.js";
 import { VersionFollower } from "../core/versions/version-follower.js";
 import { type BeatContent, HeartbeatSender } from "./heartbeat/heartbeat-sender.js";
 import { Drain } from "./leaving/drain.js";
+import { seatedByNewest } from "./leaving/next-seat.js";
 
 import { SliceLog } from "./slice/slice-log.js";
 import { stuckReason } from "./tick/stuck.js";
@@ -54,7 +55,7 @@ export class Worker {
   readonly #session: Session;
   readonly #heartbeat: HeartbeatSender;
   readonly #ticker: Ticker;
-  readonly #drain = new Drain(monotonicNow);
+  readonly #drain: Drain;
   readonly #tickLoop: Loop;
   readonly #beatLoop: Loop;
   readonly #sideLoops: Loop[];
@@ -79,6 +80,7 @@ export class Worker {
       statementTimeoutMs: FIRST_STATEMENT_TIMEOUT_MS,
       lockTimeoutMs: LOCK_TIMEOUT_MS,
     });
+    this.#drain = new Drain(monotonicNow, () => seatedByNewest(db, incarnation));
     const follower = new VersionFollower(db);
     const metrics = new TickMetrics(registry);
     this.#ticker = new Ticker({
@@ -221,7 +223,7 @@ export class Worker {
         `config ${progress.config.version} rules from tick ${tick}`,
       );
     }
-    this.#drain.sawTick(progress.seated);
+    this.#drain.sawTick(progress.seated, progress.slice.ring.version);
   }
 
   #onSuperseded(newer: number): void {

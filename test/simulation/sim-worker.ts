@@ -6,6 +6,7 @@ import { DatabaseClock } from "../../core/time/database-clock.js";
 import { VersionFollower } from "../../core/versions/version-follower.js";
 import { HeartbeatSender } from "../../worker/heartbeat/heartbeat-sender.js";
 import { Drain } from "../../worker/leaving/drain.js";
+import { seatedByNewest } from "../../worker/leaving/next-seat.js";
 import { type Progress, Ticker } from "../../worker/tick/ticker.js";
 import { TickWork } from "../../worker/work/tick-work.js";
 import { Host, SimLoop } from "./host.js";
@@ -68,7 +69,7 @@ export class SimWorker {
     const limits = { lockTimeoutMs: 200, statementTimeoutMs: 1500 };
     const session = new PostgresConnection(host, world.postgres, world.held, world.bug.sql, limits);
     const follower = new VersionFollower(db, SLOTS);
-    const drain = new Drain(host.now, {
+    const drain = new Drain(host.now, () => seatedByNewest(db, host.incarnation), {
       setTimeout: (run, ms) => host.after(ms, run),
       clearTimeout: () => undefined,
     });
@@ -84,7 +85,7 @@ export class SimWorker {
       monotonicNow: host.now,
       onTick: (progress) => {
         this.#progress = progress;
-        drain.sawTick(progress.seated);
+        drain.sawTick(progress.seated, progress.slice.ring.version);
       },
     });
     let isSuperseded = false;
