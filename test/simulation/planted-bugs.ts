@@ -112,7 +112,7 @@ export const PLANTED_BUGS: readonly PlantedBug[] = [
   {
     name: "no proof at all",
     sql: inWork((text) => text.replaceAll("SELECT FROM ticks WHERE tick = $2", "SELECT")),
-    foundBySeed: 2276,
+    foundBySeed: 4669,
     breaks: "S2",
   },
   {
