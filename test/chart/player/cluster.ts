@@ -127,9 +127,11 @@ export class Cluster {
         throw new Error("only maxSurge 1 and maxUnavailable 0 are played");
       }
       for (;;) {
-        const old = workload.pods.find((pod) => isOld(pod) && !pod.isTerminating);
-        if (old === undefined || workload.pods.length > replicas + 1) break;
-        await untilReady(await this.#add(workload, revision));
+        // Those on their way out count no more, however long they take.
+        const standing = workload.pods.filter((pod) => !pod.isTerminating);
+        const old = standing.find(isOld);
+        if (old === undefined) break;
+        if (standing.length <= replicas) await untilReady(await this.#add(workload, revision));
         // The controller doesn't wait for its end before it goes on.
         void this.#remove(workload, old);
       }
