@@ -4,6 +4,7 @@ import { type DestinationStream, type Logger, pino } from "pino";
 const SECRETS = [
   "databaseUrl",
   "redisUrl",
+  "redisPassword",
   "apiToken",
   "webhookSecret",
   "webhookSecretPrevious",
@@ -13,6 +14,7 @@ const SECRETS = [
   "password",
   "*.databaseUrl",
   "*.redisUrl",
+  "*.redisPassword",
   "*.apiToken",
   "*.webhookSecret",
   "*.webhookSecretPrevious",

@@ -154,10 +154,16 @@ function processEnvironment(env: Environment, stores: LocalStores, token: string
   return withSettings(env, {
     // All start at the same moment on the same machine: half a second gathers them.
     ...(setsJoinSettle ? {} : { JOIN_SETTLE_MS: "500" }),
-    // The URL says it all; a server of our own has no TLS and no sentinels.
+    // The URL says it all; a server of our own has no password, no TLS and no sentinels.
     ...nothing("PG_SSL_MODE", "PG_SSL_CA_FILE", "PG_SSL_CERT_FILE", "PG_SSL_KEY_FILE"),
     ...(stores.hasOwnRedis
-      ? nothing("REDIS_TLS_CA_FILE", "REDIS_TLS_CERT_FILE", "REDIS_TLS_KEY_FILE", "REDIS_SENTINELS")
+      ? nothing(
+          "REDIS_PASSWORD",
+          "REDIS_TLS_CA_FILE",
+          "REDIS_TLS_CERT_FILE",
+          "REDIS_TLS_KEY_FILE",
+          "REDIS_SENTINELS",
+        )
       : {}),
     DATABASE_URL: stores.databaseUrl,
     REDIS_URL: stores.redisUrl,

@@ -6,7 +6,7 @@ import { type CertificateFile, CertificateFiles } from "../tls/certificate-files
 
 /** Where Redis is, and how to be sure of it: what every connection is made from. */
 export interface RedisAddress {
-  /** redis://, also where `tls` is set. */
+  /** redis:// with its password, also where `tls` is set. */
   url: string;
   /** The server's certificate and its host name are verified. */
   tls: ConnectionOptions | null;
@@ -23,6 +23,7 @@ interface Sentinel {
 export type RedisAddressSettings = Pick<
   SettingsOf<"worker">,
   | "redisUrl"
+  | "redisPassword"
   | "redisTlsCaFile"
   | "redisTlsCertFile"
   | "redisTlsKeyFile"
@@ -49,11 +50,12 @@ export function redisAddress(
           master: settings.redisSentinelMaster,
           password: settings.redisSentinelPassword,
         };
-  if (!/^rediss:/i.test(settings.redisUrl)) {
+  const url = urlWithPassword(settings);
+  if (!/^rediss:/i.test(url)) {
     refuseUnusedFile(Object.values(files));
-    return { url: settings.redisUrl, tls: null, sentinel };
+    return { url, tls: null, sentinel };
   }
-  const { hostname } = new URL(settings.redisUrl);
+  const { hostname } = new URL(url);
   const certificates = new CertificateFiles(files, onProblem);
   const tls = {
     // ioredis copies these for each connection, and so asks anew.
@@ -63,7 +65,18 @@ export function redisAddress(
     // Without it no name is sent to a proxy that tells servers apart by it; a sentinel's answer comes later.
     ...(sentinel === null && isIP(hostname.replace(/[[\]]/g, "")) === 0 ? { servername: hostname } : {}),
   };
-  return { url: settings.redisUrl.replace(/^rediss:/i, "redis:"), tls, sentinel };
+  return { url: url.replace(/^rediss:/i, "redis:"), tls, sentinel };
+}
+
+function urlWithPassword({ redisUrl, redisPassword }: RedisAddressSettings): string {
+  if (redisPassword === null) return redisUrl;
+  const url = new URL(redisUrl);
+  if (url.password !== "") {
+    const allowed = "must not be set where REDIS_URL has a password";
+    throw new SettingsError([{ name: "REDIS_PASSWORD", value: "(not shown)", allowed }]);
+  }
+  url.password = encodeURIComponent(redisPassword);
+  return url.href;
 }
 
 /** Somebody believes that this connection is encrypted. */

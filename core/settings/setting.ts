@@ -58,6 +58,16 @@ export const SETTINGS = {
     ...url("redis:", "rediss:"),
     secret: true,
   },
+  redisPassword: {
+    name: "REDIS_PASSWORD",
+    description:
+      "Password of Redis as it is, where REDIS_URL has none: with characters that a URL can't have.",
+    processes: BOTH,
+    unit: "text",
+    ...text(/^[\x21-\x7e]{1,512}$/, "1 to 512 visible ASCII characters"),
+    optional: true,
+    secret: true,
+  },
   pgSslMode: {
     name: "PG_SSL_MODE",
     description:

@@ -65,6 +65,7 @@ async function askRedis(settings: Partial<RedisAddressSettings>): Promise<string
       redisSentinels: null,
       redisSentinelMaster: "mymaster",
       redisSentinelPassword: null,
+      redisPassword: null,
       ...settings,
     },
     () => undefined,

@@ -4,6 +4,7 @@ import { type RedisAddressSettings, redisAddress } from "../../../../core/redis/
 function addressOf(given: Partial<RedisAddressSettings>) {
   const settings = {
     redisUrl: "redis://:s3cret@cache:6379/2",
+    redisPassword: null,
     redisTlsCaFile: null,
     redisTlsCertFile: null,
     redisTlsKeyFile: null,
@@ -25,6 +26,22 @@ it("redis:// has no TLS; rediss:// has, and tells the server which host is meant
   for (const host of ["10.0.0.1", "[::1]"]) {
     expect(addressOf({ redisUrl: `rediss://${host}` }).tls).not.toHaveProperty("servername");
   }
+});
+
+it("a password beside the URL may have any characters; two are refused", () => {
+  const redisPassword = `p@ss/w:rd#?%41+"'\\&= [x]`.replace(" ", "");
+  for (const [redisUrl, username] of [
+    ["redis://cache:6379/2", ""],
+    ["rediss://ann@cache:6379/2", "ann"],
+  ] as const) {
+    const { url } = addressOf({ redisUrl, redisPassword });
+    const parsed = new URL(url);
+    expect([parsed.host, parsed.pathname, parsed.username]).toEqual(["cache:6379", "/2", username]);
+    expect(decodeURIComponent(parsed.password)).toBe(redisPassword);
+  }
+  expect(() => addressOf({ redisPassword })).toThrow(
+    /^REDIS_PASSWORD=\(not shown\): must not be set where REDIS_URL has a password$/,
+  );
 });
 
 it("with sentinels the host is theirs to tell", () => {

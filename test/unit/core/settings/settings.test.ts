@@ -8,6 +8,7 @@ const STORE_DEFAULTS = {
   pgSslCaFile: null,
   pgSslCertFile: null,
   pgSslKeyFile: null,
+  redisPassword: null,
   redisTlsCaFile: null,
   redisTlsCertFile: null,
   redisTlsKeyFile: null,
