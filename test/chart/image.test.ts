@@ -38,6 +38,16 @@ describe.each(["control-plane", "worker"])("%s/Dockerfile", (component) => {
     expect(stdout).toContain("--file");
   });
 
+  it("copies nothing that .dockerignore keeps from the build", () => {
+    const lines = readFileSync(join(projectRoot(), ".dockerignore"), "utf8").split("\n");
+    expect(lines).toContain("*");
+    const sources = stepsOf(`${component}/Dockerfile`)
+      .filter(({ instruction, text }) => instruction === "COPY" && !text.startsWith("--from"))
+      .flatMap(({ text }) => text.split(" ").slice(0, -1));
+    expect(sources.length).toBeGreaterThanOrEqual(10);
+    for (const source of sources) expect(lines, source).toContain(`!${source}`);
+  });
+
   it("runs as a numeric user, with node as PID 1", () => {
     const steps = stepsOf(`${component}/Dockerfile`).filter(({ stage }) => stage === "final");
     expect(steps.find(({ instruction }) => instruction === "USER")?.text).toBe("1000:1000");

@@ -1,7 +1,9 @@
+import { spawnSync } from "node:child_process";
 import { readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { afterAll, beforeAll, expect, test } from "vitest";
 import { projectRoot } from "../../core/project-root.js";
+import { debianPackage } from "../harness/debian-package.js";
 import type { FleetProcess } from "../harness/fleet.js";
 import { withFleet } from "../harness/fleet-test.js";
 import { startTestStores, type TestStores } from "../harness/stores.js";
@@ -17,6 +19,7 @@ afterAll(async () => {
 });
 
 interface Scrape {
+  text: string;
   /** Name → help, for ringfleet's own metrics. */
   help: Map<string, { type: string; help: string }>;
   value(name: string, labels?: string): number;
@@ -30,12 +33,25 @@ async function scrape(process: FleetProcess): Promise<Scrape> {
     help.set(name, { type, help: words });
   }
   return {
+    text,
     help,
     value(name, labels = "") {
       const line = text.split("\n").find((candidate) => candidate.startsWith(`${name}${labels} `));
       return Number(line?.split(" ").at(-1));
     },
   };
+}
+
+/** What promtool finds wrong with a scrape, but for names that prom-client itself gives. */
+function promtoolProblems(promtool: string, { text }: Scrape): string[] {
+  const { status, stdout, stderr } = spawnSync(promtool, ["check", "metrics"], {
+    input: text,
+    encoding: "utf8",
+  });
+  const said = (stdout + stderr).split("\n").filter((line) => line !== "");
+  // 3 is what it ends with where it finds style to be wrong and nothing else.
+  if (status !== 0 && status !== 3) return [`promtool ended with ${status}`, ...said];
+  return said.filter((line) => !line.startsWith("nodejs_"));
 }
 
 function table(scraped: Scrape): string {
@@ -66,6 +82,15 @@ test("both processes expose what docs/reference/metrics.md says, and the figures
     expect(ofControl.value("ringfleet_members", '{state="seated"}')).toBe(2);
     expect(ofControl.value("ringfleet_ring_changes_total", '{reason="join"}')).toBe(1);
     expect(ofControl.value("ringfleet_oldest_row_age_seconds")).toBeLessThan(10);
+
+    const promtool = join(await debianPackage("prometheus"), "usr", "bin", "promtool");
+    expect(promtoolProblems(promtool, ofControl)).toEqual([]);
+    expect(promtoolProblems(promtool, ofWorker)).toEqual([]);
+    const misnamed = {
+      ...ofWorker,
+      text: "# HELP ringfleet_x_total x\n# TYPE ringfleet_x_total gauge\nringfleet_x_total 1\n",
+    };
+    expect(promtoolProblems(promtool, misnamed)).toHaveLength(1);
 
     const written = [
       "# Metrics",
