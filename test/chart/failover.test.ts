@@ -4,9 +4,14 @@ import { waitFor } from "../harness/fleet.js";
 import { expectNothingLost, expectSafe } from "../harness/fleet-test.js";
 import { PlayedFleet } from "./player/played-fleet.js";
 import type { Pod } from "./player/pod.js";
-import { pick } from "./rendering.js";
 
-const VALUES = { "redis.architecture": "sentinel", "worker.kind": "StatefulSet" };
+/** With what a URL, a shell and redis.conf would each stumble over. */
+const PASSWORD = `p@ss/w:rd#?%41+"'$HOME&=[x]*`;
+const VALUES = {
+  "redis.architecture": "sentinel",
+  "redis.auth.password": PASSWORD,
+  "worker.kind": "StatefulSet",
+};
 
 // Namespaces, mounts and users of its own: that takes root.
 describe.runIf(process.geteuid?.() === 0)("the chart's Sentinel set and StatefulSet, played", () => {
@@ -19,11 +24,9 @@ describe.runIf(process.geteuid?.() === 0)("the chart's Sentinel set and Stateful
 
   /** `master` or `slave`, as the server in this pod says; null where it doesn't answer. */
   async function roleOf(pod: Pod): Promise<string | null> {
-    const secret = pick([...fleet.cluster.objects], "Secret", "fleet-ringfleet-redis");
-    const password = Buffer.from(secret["data"].password, "base64").toString();
     const address = await fleet.cluster.address(pod, 6379);
     const options = { commandTimeout: 500, connectTimeout: 500, retryStrategy: null, lazyConnect: true };
-    const redis = new Redis(`redis://:${password}@${address}`, options);
+    const redis = new Redis(`redis://:${encodeURIComponent(PASSWORD)}@${address}`, options);
     redis.on("error", () => undefined);
     try {
       await redis.connect();

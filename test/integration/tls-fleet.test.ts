@@ -1,6 +1,9 @@
-import { copyFile, writeFile } from "node:fs/promises";
+import { execFile } from "node:child_process";
+import { copyFile, readFile, writeFile } from "node:fs/promises";
 import { join } from "node:path";
+import { promisify } from "node:util";
 import { afterAll, beforeAll, expect, test } from "vitest";
+import { projectRoot } from "../../core/project-root.js";
 import type { Certificates } from "../harness/certificates.js";
 import { Fleet, type FleetProcess, waitFor } from "../harness/fleet.js";
 import { presentCertificate, restrictHosts } from "../harness/postgres-tls.js";
@@ -62,6 +65,7 @@ test("a fleet with TLS and client certificates to both stores, and certificates 
     await fleet.untilSeated(["worker-1", "worker-2"]);
     await untilWorked(fleet.client, 5000);
     await expectAllEncrypted(fleet);
+    await expectHelmTestPasses(fleet, { ...env, REDIS_URL: redisUrl });
 
     // Postgres comes back with another certificate before the file is there.
     await presentCertificate(stores, stranger, ca.file);
@@ -136,6 +140,26 @@ test("a certificate file that can't be used: exit 2, one line that names its set
     await fleet.close();
   }
 });
+
+/** The script of `helm test`, with a URL that says something else of TLS than the settings, which win. */
+async function expectHelmTestPasses(fleet: Fleet, env: Record<string, string>): Promise<void> {
+  const script = await readFile(join(projectRoot(), "charts/ringfleet/files/fleet-test.mjs"), "utf8");
+  const [control] = fleet.running();
+  const { stdout } = await promisify(execFile)(process.execPath, ["--input-type=module", "-e", script], {
+    cwd: projectRoot(),
+    env: {
+      ...env,
+      PATH: process.env["PATH"] ?? "",
+      DATABASE_URL: `${env["DATABASE_URL"]}?sslmode=require`,
+      CONTROL_PLANE_URL: (await control?.url()) ?? "",
+      EXPECTED_WORKERS: "2",
+      MORE_ALLOWED: "false",
+      TIMEOUT_SECONDS: "10",
+      PG_SCHEMA: "public",
+    },
+  });
+  expect(stdout).toContain("every row is fresh, 2 workers are seated");
+}
 
 async function cutPostgres(fleet: Fleet): Promise<void> {
   await fleet.client.query("SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE usename = 'fleet'");

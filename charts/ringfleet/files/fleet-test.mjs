@@ -1,10 +1,16 @@
 // helm test: every row is fresh in Postgres, and as many workers are seated as there should be.
-import { readFileSync } from "node:fs";
+// It runs in the control plane's image, and reaches Postgres just as the processes do.
 import pg from "pg";
+
+const ofCore = (path) => import(`${process.cwd()}/dist/core/${path}`);
+const { parseWorkerSettings } = await ofCore("settings/settings.js");
+const { postgresAddress } = await ofCore("postgres/address.js");
+const { sessionConfig } = await ofCore("postgres/session-config.js");
 
 const { CONTROL_PLANE_URL, API_TOKEN, EXPECTED_WORKERS, MORE_ALLOWED, TIMEOUT_SECONDS, PG_SCHEMA } = process.env;
 const deadline = Date.now() + Number(TIMEOUT_SECONDS) * 1000;
 const expected = Number(EXPECTED_WORKERS);
+const address = postgresAddress(parseWorkerSettings(process.env), (problem) => console.log(problem));
 
 async function problems() {
   const response = await fetch(`${CONTROL_PLANE_URL}/v1/workers`, {
@@ -23,26 +29,9 @@ async function problems() {
   return found;
 }
 
-/** The TLS that PG_SSL_MODE asks for, as the processes use it. */
-function tls() {
-  const { PG_SSL_MODE, PG_SSL_CA_FILE, PG_SSL_CERT_FILE, PG_SSL_KEY_FILE } = process.env;
-  if (PG_SSL_MODE === "disable") return false;
-  const read = (path) => (path ? readFileSync(path, "utf8") : undefined);
-  return {
-    ca: read(PG_SSL_CA_FILE),
-    cert: read(PG_SSL_CERT_FILE),
-    key: read(PG_SSL_KEY_FILE),
-    rejectUnauthorized: PG_SSL_MODE !== "require",
-    ...(PG_SSL_MODE === "verify-ca" ? { checkServerIdentity: () => undefined } : {}),
-  };
-}
-
 async function staleRows() {
-  const client = new pg.Client({
-    connectionString: process.env.DATABASE_URL,
-    connectionTimeoutMillis: 5000,
-    ssl: tls(),
-  });
+  const session = sessionConfig(address, "ringfleet/helm-test", []);
+  const client = new pg.Client({ ...session, connectionTimeoutMillis: 5000 });
   await client.connect();
   try {
     const { rows } = await client.query(`

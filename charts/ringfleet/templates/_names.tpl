@@ -14,31 +14,31 @@
 
 {{/* (dict "root" $ "component" "worker"): what selectors select by; must never change. */}}
 {{- define "ringfleet.selectorLabels" -}}
-app.kubernetes.io/name: {{ default .root.Chart.Name .root.Values.nameOverride | trunc 63 | trimSuffix "-" }}
-app.kubernetes.io/instance: {{ .root.Release.Name }}
+app.kubernetes.io/name: {{ default .root.Chart.Name .root.Values.nameOverride | trunc 63 | trimSuffix "-" | quote }}
+app.kubernetes.io/instance: {{ .root.Release.Name | quote }}
 {{- with .component }}
 app.kubernetes.io/component: {{ . }}
 {{- end }}
 {{- end -}}
 
-{{/* (dict "root" $ "component" "worker"): labels of an object; those of pod templates carry no version. */}}
+{{/*
+(dict "root" $ "component" "worker" "labels" (dict …)): labels of an object; those of pod templates carry no version.
+Merged, as a key that stands twice is an error to kustomize and others: what selects can't be overridden, the rest can.
+*/}}
 {{- define "ringfleet.labels" -}}
-{{ include "ringfleet.selectorLabels" . }}
-app.kubernetes.io/part-of: ringfleet
-app.kubernetes.io/managed-by: {{ .root.Release.Service }}
-app.kubernetes.io/version: {{ .root.Chart.AppVersion | quote }}
-helm.sh/chart: {{ printf "%s-%s" .root.Chart.Name .root.Chart.Version | replace "+" "_" }}
-{{- with .root.Values.commonLabels }}
-{{ toYaml . }}
-{{- end }}
+{{- $fixed := include "ringfleet.selectorLabels" . | fromYaml -}}
+{{- $_ := set $fixed "app.kubernetes.io/managed-by" .root.Release.Service -}}
+{{- $chart := printf "%s-%s" .root.Chart.Name .root.Chart.Version | replace "+" "_" -}}
+{{- $told := dict "app.kubernetes.io/part-of" "ringfleet" "app.kubernetes.io/version" .root.Chart.AppVersion "helm.sh/chart" $chart -}}
+{{- merge $fixed (default (dict) .labels) (default (dict) .root.Values.commonLabels) $told | toYaml -}}
 {{- end -}}
 
-{{/* (dict "root" $ "component" "worker" "annotations" (dict …)): metadata of an object but its name. */}}
+{{/* (dict "root" $ "component" "worker" "annotations" (dict …) "labels" (dict …)): metadata of an object but its name. */}}
 {{- define "ringfleet.metadata" -}}
-namespace: {{ .root.Release.Namespace }}
+namespace: {{ .root.Release.Namespace | quote }}
 labels:
   {{- include "ringfleet.labels" . | nindent 2 }}
-{{- with merge (dict) (default (dict) .annotations) .root.Values.commonAnnotations }}
+{{- with merge (dict) (default (dict) .annotations) (default (dict) .root.Values.commonAnnotations) }}
 annotations:
   {{- toYaml . | nindent 2 }}
 {{- end }}

@@ -1,26 +1,22 @@
-{{/* (dict "root" $ "component" … "values" …): metadata of a pod template. Carries no chart version nor replica count. */}}
+{{/*
+(dict "root" $ "component" … "values" … "settings" … "port" …): metadata of a pod template; `port` where there are
+metrics. Carries no chart version nor replica count. What selects and the checksum can't be overridden, the rest can.
+*/}}
 {{- define "ringfleet.podMetadata" -}}
+{{- $scraping := dict -}}
+{{- if and .port .root.Values.metrics.annotations -}}
+{{- $scraping = dict "prometheus.io/scrape" "true" "prometheus.io/port" (toString .port) "prometheus.io/path" "/metrics" -}}
+{{- end -}}
 labels:
-  {{- include "ringfleet.selectorLabels" . | nindent 2 }}
-  {{- with .values.podLabels }}
-  {{- toYaml . | nindent 2 }}
-  {{- end }}
+  {{- merge (include "ringfleet.selectorLabels" . | fromYaml) (default (dict) .values.podLabels) (default (dict) .root.Values.commonLabels) | toYaml | nindent 2 }}
 annotations:
-  checksum/config: {{ .settings | sha256sum }}
-  {{- if .root.Values.metrics.annotations }}
-  prometheus.io/scrape: "true"
-  prometheus.io/port: {{ .port | quote }}
-  prometheus.io/path: /metrics
-  {{- end }}
-  {{- with merge (dict) .values.podAnnotations .root.Values.commonAnnotations }}
-  {{- toYaml . | nindent 2 }}
-  {{- end }}
+  {{- merge (dict "checksum/config" (sha256sum .settings)) (default (dict) .values.podAnnotations) (default (dict) .root.Values.commonAnnotations) $scraping | toYaml | nindent 2 }}
 {{- end -}}
 
 {{/* (dict "root" $ "component" … "values" …): what control plane and worker pods share. */}}
 {{- define "ringfleet.podPlacement" -}}
 {{- with .values.priorityClassName }}
-priorityClassName: {{ . }}
+priorityClassName: {{ . | quote }}
 {{- end }}
 {{- with .values.nodeSelector }}
 nodeSelector:
@@ -92,6 +88,6 @@ readinessProbe:
 - name: API_TOKEN
   valueFrom:
     secretKeyRef:
-      name: {{ include "ringfleet.apiSecretName" . }}
-      key: {{ ternary .Values.api.secretKey "token" (ne .Values.api.existingSecret "") }}
+      name: {{ include "ringfleet.apiSecretName" . | quote }}
+      key: {{ ternary .Values.api.secretKey "token" (ne .Values.api.existingSecret "") | quote }}
 {{- end -}}

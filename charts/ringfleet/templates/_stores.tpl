@@ -11,14 +11,14 @@
 {{- $kind := include "ringfleet.postgresql.kind" . -}}
 {{- $full := include "ringfleet.fullname" . -}}
 {{- if eq $kind "bundled" -}}
-name: {{ default (printf "%s-postgresql" $full) .Values.postgresql.auth.existingSecret }}
-key: {{ ternary .Values.postgresql.auth.passwordKey "password" (ne .Values.postgresql.auth.existingSecret "") }}
+name: {{ default (printf "%s-postgresql" $full) .Values.postgresql.auth.existingSecret | quote }}
+key: {{ ternary .Values.postgresql.auth.passwordKey "password" (ne .Values.postgresql.auth.existingSecret "") | quote }}
 {{- else if eq $kind "cloudnativepg" -}}
 name: {{ $full }}-pg-app
 key: password
 {{- else -}}
-name: {{ default (printf "%s-external-postgresql" $full) .Values.externalPostgresql.existingSecret }}
-key: {{ ternary .Values.externalPostgresql.passwordKey "password" (ne .Values.externalPostgresql.existingSecret "") }}
+name: {{ default (printf "%s-external-postgresql" $full) .Values.externalPostgresql.existingSecret | quote }}
+key: {{ ternary .Values.externalPostgresql.passwordKey "password" (ne .Values.externalPostgresql.existingSecret "") | quote }}
 {{- end -}}
 {{- end -}}
 
@@ -52,8 +52,8 @@ postgresql://{{ .username | urlquery | replace "+" "%20" }}@{{ include "ringflee
 - name: DATABASE_URL
   valueFrom:
     secretKeyRef:
-      name: {{ $external.existingSecret }}
-      key: {{ $external.urlKey }}
+      name: {{ $external.existingSecret | quote }}
+      key: {{ $external.urlKey | quote }}
 {{- else }}
 - name: PGPASSWORD
   valueFrom:
@@ -92,11 +92,11 @@ postgresql://{{ .username | urlquery | replace "+" "%20" }}@{{ include "ringflee
 {{- define "ringfleet.redis.passwordRef" -}}
 {{- $full := include "ringfleet.fullname" . -}}
 {{- if .Values.redis.enabled -}}
-name: {{ default (printf "%s-redis" $full) .Values.redis.auth.existingSecret }}
-key: {{ ternary .Values.redis.auth.passwordKey "password" (ne .Values.redis.auth.existingSecret "") }}
+name: {{ default (printf "%s-redis" $full) .Values.redis.auth.existingSecret | quote }}
+key: {{ ternary .Values.redis.auth.passwordKey "password" (ne .Values.redis.auth.existingSecret "") | quote }}
 {{- else if .Values.externalRedis.existingSecret -}}
-name: {{ .Values.externalRedis.existingSecret }}
-key: {{ .Values.externalRedis.passwordKey }}
+name: {{ .Values.externalRedis.existingSecret | quote }}
+key: {{ .Values.externalRedis.passwordKey | quote }}
 {{- else if .Values.externalRedis.password -}}
 name: {{ $full }}-external-redis
 key: password
@@ -121,7 +121,10 @@ key: password
 {{- end -}}
 {{- end -}}
 
-{{/* Environment by which control plane and workers reach Redis. With sentinels, host and port of the URL aren't used. */}}
+{{/*
+Environment by which control plane and workers reach Redis. With sentinels, host and port of the URL aren't used.
+The password, which may have any characters, stands beside the URL.
+*/}}
 {{- define "ringfleet.redis.env" -}}
 {{- $external := .Values.externalRedis -}}
 {{- $passwordRef := include "ringfleet.redis.passwordRef" . -}}
@@ -129,8 +132,8 @@ key: password
 - name: REDIS_URL
   valueFrom:
     secretKeyRef:
-      name: {{ $external.existingSecret }}
-      key: {{ $external.urlKey }}
+      name: {{ $external.existingSecret | quote }}
+      key: {{ $external.urlKey | quote }}
 {{- else }}
 {{- if $passwordRef }}
 - name: REDIS_PASSWORD
@@ -138,15 +141,13 @@ key: password
     secretKeyRef:
       {{- $passwordRef | nindent 6 }}
 {{- end }}
-{{- $password := ternary ":$(REDIS_PASSWORD)@" "" (ne $passwordRef "") }}
 - name: REDIS_URL
 {{- if .Values.redis.enabled }}
-  value: {{ printf "redis://%s%s-redis:6379/0" $password (include "ringfleet.fullname" .) | quote }}
+  value: {{ printf "redis://%s-redis:6379/0" (include "ringfleet.fullname" .) | quote }}
 {{- else }}
 {{- $host := default (first (splitList ":" (default "" (first $external.sentinel.nodes)))) $external.host }}
-{{- $user := $external.username | urlquery }}
-{{- $account := ternary $password (ternary (printf "%s@" $user) "" (ne $user "")) (ne $passwordRef "") }}
-  value: {{ printf "%s://%s%s%s:%d/%d" (ternary "rediss" "redis" $external.tls.enabled) (ternary $user "" (ne $passwordRef "")) $account (include "ringfleet.urlHost" $host) (int $external.port) (int $external.database) | quote }}
+{{- $user := ternary (printf "%s@" ($external.username | urlquery | replace "+" "%20")) "" (ne $external.username "") }}
+  value: {{ printf "%s://%s%s:%d/%d" (ternary "rediss" "redis" $external.tls.enabled) $user (include "ringfleet.urlHost" $host) (int $external.port) (int $external.database) | quote }}
 {{- end }}
 {{- end }}
 {{- with include "ringfleet.redis.sentinels" . }}
@@ -163,8 +164,8 @@ key: password
 - name: REDIS_SENTINEL_PASSWORD
   valueFrom:
     secretKeyRef:
-      name: {{ $external.sentinel.existingSecret }}
-      key: {{ $external.sentinel.passwordKey }}
+      name: {{ $external.sentinel.existingSecret | quote }}
+      key: {{ $external.sentinel.passwordKey | quote }}
 {{- end }}
 {{- end }}
 - name: REDIS_KEY_PREFIX
@@ -195,12 +196,12 @@ key: password
 {{- if .tls.existingSecret }}
 - name: {{ .name }}
   secret:
-    secretName: {{ .tls.existingSecret }}
+    secretName: {{ .tls.existingSecret | quote }}
     defaultMode: 288 # 0440; parsers disagree about octal numbers
     items:
       {{- range $key := compact (list .tls.caKey .tls.certKey .tls.keyKey) }}
-      - key: {{ $key }}
-        path: {{ $key }}
+      - key: {{ $key | quote }}
+        path: {{ $key | quote }}
       {{- end }}
 {{- end }}
 {{- end -}}

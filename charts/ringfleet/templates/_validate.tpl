@@ -1,6 +1,10 @@
 {{/* What no schema can say: values that contradict each other. Every message says what to change. */}}
 {{- define "ringfleet.validate" -}}
 {{- $v := .Values -}}
+{{- $full := include "ringfleet.fullname" . -}}
+{{- if not (regexMatch "^[a-z][-a-z0-9]*$" $full) -}}
+{{- fail (printf "%s can't name a Service, which begins with a letter and has no dots: set fullnameOverride" $full) -}}
+{{- end -}}
 {{- $kind := include "ringfleet.postgresql.kind" . -}}
 {{- $external := or $v.externalPostgresql.host $v.externalPostgresql.urlKey -}}
 {{- if and $v.postgresql.enabled $v.cloudnativepg.enabled -}}
@@ -33,9 +37,35 @@
 {{- if ne (empty $tls.certKey) (empty $tls.keyKey) -}}
 {{- fail (printf "%s.tls.certKey and keyKey go together: set both or none" $name) -}}
 {{- end -}}
+{{- if and $tls.certKey (not $tls.existingSecret) -}}
+{{- fail (printf "%s.tls.certKey is a key of %s.tls.existingSecret: set that too" $name $name) -}}
+{{- end -}}
+{{- end -}}
+{{- /* Whoever names certificates believes that they are used. */ -}}
+{{- if and $v.externalRedis.tls.existingSecret (not $v.externalRedis.tls.enabled) -}}
+{{- fail "externalRedis.tls.existingSecret is set, but externalRedis.tls.enabled is false: set it to true" -}}
+{{- end -}}
+{{- if eq $kind "external" -}}
+{{- $sslMode := $v.externalPostgresql.sslMode -}}
+{{- $tls := $v.externalPostgresql.tls -}}
+{{- if and $tls.existingSecret (eq $sslMode "disable") -}}
+{{- fail "externalPostgresql.tls.existingSecret is set, but externalPostgresql.sslMode is disable" -}}
+{{- end -}}
+{{- if and (eq $sslMode "verify-ca") (not (and $tls.existingSecret $tls.caKey)) -}}
+{{- fail "externalPostgresql.sslMode verify-ca needs tls.existingSecret with the CA: any CA would do otherwise" -}}
+{{- end -}}
+{{- end -}}
+{{- if and (include "ringfleet.redis.isSentinelSet" .) (gt (int $v.redis.sentinel.quorum) (int $v.redis.sentinel.replicas)) -}}
+{{- fail (printf "redis.sentinel.quorum (%d) is more than redis.sentinel.replicas (%d): no master could ever be replaced" (int $v.redis.sentinel.quorum) (int $v.redis.sentinel.replicas)) -}}
+{{- end -}}
+{{- if and (eq $kind "cloudnativepg") (ge (int $v.cloudnativepg.synchronousReplicas) (int $v.cloudnativepg.instances)) -}}
+{{- fail (printf "cloudnativepg.synchronousReplicas (%d) must be less than cloudnativepg.instances (%d), or no commit could ever end" (int $v.cloudnativepg.synchronousReplicas) (int $v.cloudnativepg.instances)) -}}
 {{- end -}}
 {{- if and $v.webhook.source.url (not $v.webhook.existingSecret) -}}
 {{- fail "webhook.source.url is only fetched when a webhook says so: set webhook.existingSecret" -}}
+{{- end -}}
+{{- if and (or $v.webhook.previousSecretKey $v.webhook.source.tokenKey) (not $v.webhook.existingSecret) -}}
+{{- fail "webhook.previousSecretKey and webhook.source.tokenKey are keys of webhook.existingSecret: set that too" -}}
 {{- end -}}
 {{- if and (eq $v.migrations.mode "hook") (ne $kind "external") -}}
 {{- fail "migrations.mode hook runs before the chart's own Postgres is there: use job, or an external Postgres" -}}
@@ -61,6 +91,9 @@
 {{- $leastGrace := add 5 (ceil (divf (int $v.worker.drainTimeoutMs) 1000)) -}}
 {{- if lt (int $v.worker.terminationGracePeriodSeconds) (int $leastGrace) -}}
 {{- fail (printf "worker.terminationGracePeriodSeconds (%d) must be at least %d: 5 more than worker.drainTimeoutMs" (int $v.worker.terminationGracePeriodSeconds) (int $leastGrace)) -}}
+{{- end -}}
+{{- if ge (int $v.controlPlane.preStopSeconds) (int $v.controlPlane.terminationGracePeriodSeconds) -}}
+{{- fail (printf "controlPlane.preStopSeconds (%d) must be less than controlPlane.terminationGracePeriodSeconds (%d), which counts from the same moment" (int $v.controlPlane.preStopSeconds) (int $v.controlPlane.terminationGracePeriodSeconds)) -}}
 {{- end -}}
 {{- if and (eq (toString $v.worker.rollingUpdate.maxSurge) "0") (eq (toString $v.worker.rollingUpdate.maxUnavailable) "0") -}}
 {{- fail "worker.rollingUpdate: maxSurge and maxUnavailable are both 0, so that no rollout could ever go on" -}}

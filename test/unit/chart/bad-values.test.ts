@@ -2,6 +2,7 @@ import { describe, expect, it } from "vitest";
 import { CHART, helm } from "../../chart/rendering.js";
 
 const EXTERNAL_POSTGRES = ["postgresql.enabled=false", "externalPostgresql.host=db"];
+const WITH_PASSWORD = [...EXTERNAL_POSTGRES, "externalPostgresql.password=secret"];
 
 /** [what is wrong, --set, what the message says]. */
 const REFUSED: [string, string[], RegExp][] = [
@@ -22,7 +23,18 @@ const REFUSED: [string, string[], RegExp][] = [
   ["a reserved schema", ["postgresSchema=pg_fleet"], /postgresSchema/],
   ["white space in the key prefix", ["redisKeyPrefix=a b"], /redisKeyPrefix.*does not match pattern/],
   ["a token too short", ["api.token=short"], /api\/token.*does not match pattern/],
-  ["a password that breaks the URL", ["redis.auth.password=p@ss/word"], /redis\/auth\/password.*pattern/],
+  ["a password with white space", ["redis.auth.password=pass word"], /redis\/auth\/password.*pattern/],
+  [
+    "a port in a host's name",
+    ["postgresql.enabled=false", "externalPostgresql.host=db.example.com:5432"],
+    /externalPostgresql\/host.*does not match pattern/,
+  ],
+  ["a URL for a host", ["externalRedis.host=redis://cache"], /externalRedis\/host.*does not match pattern/],
+  [
+    "a liveness probe that must succeed twice, which Kubernetes has not",
+    ["probes.liveness.successThreshold=2"],
+    /liveness\/successThreshold/,
+  ],
   [
     "an sslMode that isn't safe",
     [...EXTERNAL_POSTGRES, "externalPostgresql.sslMode=prefer"],
@@ -65,6 +77,46 @@ const REFUSED: [string, string[], RegExp][] = [
     ["webhook.existingSecret=w", "webhook.source.url=http://config.example.com/"],
     /webhook\/source\/url.*does not match pattern/,
   ],
+  [
+    "a tokenKey of no Secret",
+    ["webhook.source.tokenKey=token"],
+    /tokenKey are keys of webhook\.existingSecret: set that too/,
+  ],
+  [
+    "certificates for a Redis without TLS",
+    ["redis.enabled=false", "externalRedis.host=cache", "externalRedis.tls.existingSecret=cache-ca"],
+    /externalRedis\.tls\.enabled is false/,
+  ],
+  [
+    "certificates for a Postgres without TLS",
+    [...WITH_PASSWORD, "externalPostgresql.sslMode=disable", "externalPostgresql.tls.existingSecret=db-ca"],
+    /sslMode is disable/,
+  ],
+  [
+    "verify-ca without a CA, which no process starts with",
+    [...WITH_PASSWORD, "externalPostgresql.sslMode=verify-ca"],
+    /verify-ca needs tls\.existingSecret with the CA/,
+  ],
+  [
+    "a client certificate of no Secret",
+    ["externalRedis.tls.certKey=tls.crt", "externalRedis.tls.keyKey=tls.key"],
+    /certKey is a key of externalRedis\.tls\.existingSecret: set that too/,
+  ],
+  [
+    "more sentinels to agree than there are",
+    ["redis.architecture=sentinel", "redis.sentinel.quorum=4"],
+    /quorum \(4\) is more than redis\.sentinel\.replicas \(3\)/,
+  ],
+  [
+    "more synchronous standbys than standbys",
+    ["postgresql.enabled=false", "cloudnativepg.enabled=true", "cloudnativepg.instances=1"],
+    /synchronousReplicas \(1\) must be less than cloudnativepg\.instances \(1\)/,
+  ],
+  [
+    "a preStop that takes up the whole grace period",
+    ["controlPlane.preStopSeconds=30"],
+    /preStopSeconds \(30\) must be less than controlPlane\.terminationGracePeriodSeconds \(30\)/,
+  ],
   ["half a client certificate", ["externalPostgresql.tls.certKey=tls.crt"], /certKey and keyKey go together/],
   [
     "a hook before the database is there",
@@ -105,5 +157,12 @@ describe("values that can't work are refused, and the message says why", () => {
     const { ok, stderr } = helm(["template", "fleet", CHART, ...values.flatMap((value) => ["--set", value])]);
     expect(ok).toBe(false);
     expect(stderr).toMatch(message);
+  });
+
+  it.each(["1fleet", "my.fleet"])("a release %s, whose name no Service can have", (release) => {
+    const refused = helm(["template", release, CHART]);
+    expect(refused.ok).toBe(false);
+    expect(refused.stderr).toMatch(/can't name a Service.*set fullnameOverride/);
+    expect(helm(["template", release, CHART, "--set", "fullnameOverride=fleet"]).ok).toBe(true);
   });
 });

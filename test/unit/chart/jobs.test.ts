@@ -31,6 +31,40 @@ it("the Job and helm test get the nodes, variables and volumes that the control 
   }
 });
 
+it("as a hook the Job has all that it names before the release is there", () => {
+  const manifests = render(["-f", join(CHART, "ci", "external-values.yaml")]);
+  const weights = new Map(
+    manifests
+      .filter(({ metadata }) => metadata.annotations?.["helm.sh/hook"] === "pre-install,pre-upgrade")
+      .map(({ kind, metadata }) => [
+        `${kind}/${metadata.name}`,
+        Number(metadata.annotations["helm.sh/hook-weight"]),
+      ]),
+  );
+  expect([...weights].sort()).toEqual([
+    ["ConfigMap/fleet-ringfleet-migrate", -10],
+    ["Job/fleet-ringfleet-migrate", 0],
+    ["NetworkPolicy/fleet-ringfleet-migrate", -10],
+    ["Secret/fleet-ringfleet-migrate", -10],
+    ["ServiceAccount/fleet-ringfleet-migrate", -10],
+  ]);
+  const { spec } = pick(manifests, "Job", "fleet-ringfleet-migrate")["spec"].template;
+  expect(spec.serviceAccountName).toBe("fleet-ringfleet-migrate");
+});
+
+it("a service mesh can be kept out of the Job's pods, which would never end with its sidecar", () => {
+  const job = render([
+    "--set-string",
+    "migrations.podAnnotations.sidecar\\.istio\\.io/inject=false",
+    "--set-string",
+    "migrations.podLabels.sidecar\\.istio\\.io/inject=false",
+  ]).find(({ kind }) => kind === "Job") as Manifest;
+  const { labels, annotations } = job["spec"].template.metadata;
+  expect([labels, annotations]).toEqual(
+    Array(2).fill(expect.objectContaining({ "sidecar.istio.io/inject": "false" })),
+  );
+});
+
 it("a Job that has failed for good leaves its pods, whose logs say why", () => {
   const job = render().find(({ kind }) => kind === "Job") as Manifest;
   expect(job["spec"].template.spec.restartPolicy).toBe("Never");

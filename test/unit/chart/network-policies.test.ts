@@ -125,6 +125,28 @@ it("lets the control plane fetch the config over HTTPS, where the webhook does s
   expect(lets(policiesOf(source), "Egress", "worker", "stranger", 443)).toBe(false);
 });
 
+it("lets it do so by the port that the URL names", () => {
+  const source = ["--set", "webhook.existingSecret=w,webhook.source.url=https://config.example.com:8443/x"];
+  expect(lets(policiesOf(source), "Egress", "control-plane", "stranger", 8443)).toBe(true);
+  expect(lets(policiesOf(source), "Egress", "control-plane", "stranger", 443)).toBe(false);
+});
+
+it("lets a migration hook through before the release's own policies are there, in a namespace that denies all", () => {
+  const denyAll = { spec: { podSelector: {}, policyTypes: ["Ingress", "Egress"] } };
+  const isHook = ({ metadata }: Manifest) => metadata.annotations?.["helm.sh/hook"] !== undefined;
+  const external = [
+    "-f",
+    join(CHART, "ci", "external-values.yaml"),
+    "--set",
+    "networkPolicy.externalCidrs=null",
+  ];
+  const present = [denyAll, ...policiesOf(external).filter(isHook)];
+  expect(lets(present, "Egress", "migrate", "stranger", 5432)).toBe(true);
+  expect(lets(present, "Egress", "migrate", "stranger", 443)).toBe(false);
+  expect(lets(present, "Egress", "worker", "stranger", 5432)).toBe(false);
+  expect(policiesOf([]).filter(isHook)).toEqual([]);
+});
+
 it("has none where they are switched off", () => {
   expect(policiesOf(["--set", "networkPolicy.enabled=false"])).toEqual([]);
 });

@@ -66,7 +66,9 @@ it("bundled stores: URLs of their Services, passwords from the same Secrets as t
   expect(env["PGPASSWORD"]).toBe(Buffer.from(secret.password, "base64").toString());
   expect(env["PGPASSWORD"]).toMatch(/^[A-Za-z0-9]{32}$/);
   expect(secret.password).not.toBe(secret["postgres-password"]);
-  expect(env["REDIS_URL"]).toBe(`redis://:${env["REDIS_PASSWORD"]}@fleet-ringfleet-redis:6379/0`);
+  expect(env["REDIS_URL"]).toBe("redis://fleet-ringfleet-redis:6379/0");
+  const redis = pick(manifests, "Secret", "fleet-ringfleet-redis")["data"];
+  expect(env["REDIS_PASSWORD"]).toBe(Buffer.from(redis.password, "base64").toString());
 });
 
 it("external stores: accounts with any characters, and a copy of the password for the hook", () => {
@@ -75,7 +77,8 @@ it("external stores: accounts with any characters, and a copy of the password fo
   expect(env["DATABASE_URL"]).toBe("postgresql://fleet%20user@db.example.com:5432/ringfleet");
   expect(env["PGPASSWORD"]).toBe("p@ss/word");
   expect(env["PG_SSL_MODE"]).toBe("verify-full");
-  expect(env["REDIS_URL"]).toBe("redis://fleet:plain-password@cache.example.com:6379/3");
+  expect(env["REDIS_URL"]).toBe("redis://fleet@cache.example.com:6379/3");
+  expect(env["REDIS_PASSWORD"]).toBe("pl@in/w:rd#%41");
   const job = pick(manifests, "Job", "fleet-ringfleet-migrate");
   expect(job["metadata"].annotations).toMatchObject({
     "helm.sh/hook": "pre-install,pre-upgrade",
@@ -99,7 +102,8 @@ it("TLS: certificates as mounted files, and nothing else of their Secrets", () =
     PG_SSL_CA_FILE: "/etc/ringfleet/postgresql-tls/ca.crt",
     PG_SSL_CERT_FILE: "/etc/ringfleet/postgresql-tls/tls.crt",
     PG_SSL_KEY_FILE: "/etc/ringfleet/postgresql-tls/tls.key",
-    REDIS_URL: "rediss://:secret-text@cache.example.com:6380/0",
+    REDIS_URL: "rediss://cache.example.com:6380/0",
+    REDIS_PASSWORD: "secret-text",
     REDIS_TLS_CA_FILE: "/etc/ringfleet/redis-tls/ca.crt",
   });
   const { spec } = pick(manifests, "Deployment", "fleet-ringfleet-worker")["spec"].template;
@@ -127,6 +131,11 @@ it("sentinels: of the chart's own set, and of others", () => {
     REDIS_SENTINEL_MASTER: "mymaster",
     REDIS_SENTINEL_PASSWORD: "secret-text",
   });
+});
+
+it("rows outlive an uninstall: CloudNativePG's Cluster, whose volumes would go with it, is kept", () => {
+  const cluster = pick(rendered("failover"), "Cluster", "fleet-ringfleet-pg");
+  expect(cluster["metadata"].annotations).toEqual({ "helm.sh/resource-policy": "keep" });
 });
 
 it("the bundled Postgres keeps its Secret at uninstall, like its data", () => {

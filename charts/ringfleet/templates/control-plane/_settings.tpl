@@ -24,8 +24,8 @@ CONFIG_SOURCE_ALLOW_PRIVATE: {{ $.Values.webhook.source.allowPrivate | quote }}
 - name: {{ $name }}
   valueFrom:
     secretKeyRef:
-      name: {{ $webhook.existingSecret }}
-      key: {{ $key }}
+      name: {{ $webhook.existingSecret | quote }}
+      key: {{ $key | quote }}
 {{- end }}
 {{- end }}
 {{- end -}}

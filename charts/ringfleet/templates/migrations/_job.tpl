@@ -23,7 +23,7 @@ while (!(await isListening())) await new Promise((resolve) => setTimeout(resolve
 {{- $env := include "ringfleet.postgresql.env" $root -}}
 {{- if include "ringfleet.migrations.isHook" $root -}}
 {{- /* As a hook it runs before the release's own Secret is there, and has a copy. */ -}}
-{{- $env = $env | replace (printf "name: %s-external-postgresql\n" $full) (printf "name: %s-migrate\n" $full) -}}
+{{- $env = $env | replace (printf "name: %q\n" (printf "%s-external-postgresql" $full)) (printf "name: %q\n" (printf "%s-migrate" $full)) -}}
 {{- end -}}
 - name: {{ .name }}
   image: {{ include "ringfleet.image" (dict "root" $root "image" $root.Values.controlPlane.image) }}
@@ -56,19 +56,17 @@ while (!(await isListening())) await new Promise((resolve) => setTimeout(resolve
 
 {{/* The Job's spec. It holds no replica count nor chart version: only what changes it makes a new Job. */}}
 {{- define "ringfleet.migrations.spec" -}}
-{{- $context := dict "root" . "component" "migrate" "values" .Values.controlPlane -}}
+{{- $context := dict "root" . "component" "migrate" "values" .Values.migrations "settings" (toJson .Values.config.initial) -}}
 backoffLimit: {{ .Values.migrations.backoffLimit }}
 activeDeadlineSeconds: {{ .Values.migrations.activeDeadlineSeconds }}
 template:
   metadata:
-    labels:
-      {{- include "ringfleet.selectorLabels" $context | nindent 6 }}
-    annotations:
-      checksum/config: {{ toJson .Values.config.initial | sha256sum }}
+    {{- include "ringfleet.podMetadata" $context | nindent 4 }}
   spec:
     {{- /* With OnFailure Kubernetes deletes the pod of a Job that has failed for good, and its log with it. */}}
     restartPolicy: Never
     {{- with include "ringfleet.pullSecrets" . }}{{ . | trim | nindent 4 }}{{- end }}
+    serviceAccountName: {{ include "ringfleet.serviceAccountName" $context | quote }}
     automountServiceAccountToken: false
     enableServiceLinks: false
     securityContext:

@@ -37,6 +37,21 @@
 {{- end }}
 {{- end -}}
 
+{{/* The way to the external stores; empty where there are none. */}}
+{{- define "ringfleet.network.externalStores" -}}
+{{- with include "ringfleet.network.externalPorts" . -}}
+- ports:
+    {{- . | nindent 4 }}
+  {{- with $.Values.networkPolicy.externalCidrs }}
+  to:
+    {{- range . }}
+    - ipBlock:
+        cidr: {{ . | quote }}
+    {{- end }}
+  {{- end }}
+{{- end -}}
+{{- end -}}
+
 {{/* Ports of the external stores; empty where there are none. */}}
 {{- define "ringfleet.network.externalPorts" -}}
 {{- $ports := list -}}

@@ -10,13 +10,19 @@ tcp-keepalive 10
 dir /tmp
 {{- end -}}
 
+{{/* The password as redis.conf takes one with any characters: `$password`, in double quotes. */}}
+{{- define "ringfleet.redis.quotePassword" -}}
+password="\"$(printf '%s' "$REDIS_PASSWORD" | sed 's/[\\"]/\\&/g')\""
+{{- end -}}
+
 {{/* The password reaches redis-server by a file in memory, never by its command line. */}}
 {{- define "ringfleet.redis.startScript" -}}
 set -eu
 umask 077
+{{ include "ringfleet.redis.quotePassword" . }}
 {
   cat /etc/ringfleet/redis/redis.conf
-  printf 'requirepass %s\nmasterauth %s\n' "$REDIS_PASSWORD" "$REDIS_PASSWORD"
+  printf 'requirepass %s\nmasterauth %s\n' "$password" "$password"
 } > /run/redis/redis.conf
 {{- if include "ringfleet.redis.isSentinelSet" . }}
 self="$POD_NAME.$NODES_DOMAIN"
@@ -47,6 +53,7 @@ echo "$NODES_NAME-0.$NODES_DOMAIN"
 {{- define "ringfleet.redis.sentinelScript" -}}
 set -eu
 umask 077
+{{ include "ringfleet.redis.quotePassword" . }}
 self="$POD_NAME.$NODES_DOMAIN"
 master="$(sh /etc/ringfleet/redis/find-master.sh)"
 # A sentinel refuses to start on a master whose name doesn't resolve yet.
@@ -55,14 +62,14 @@ cat > /run/redis/sentinel.conf <<CONF
 bind * -::*
 port 26379
 dir /tmp
-requirepass $REDIS_PASSWORD
+requirepass $password
 sentinel resolve-hostnames yes
 sentinel announce-hostnames yes
 sentinel announce-ip $self
-sentinel sentinel-pass $REDIS_PASSWORD
+sentinel sentinel-pass $password
 {{- with .Values.redis.sentinel }}
 sentinel monitor {{ .masterName }} $master 6379 {{ .quorum }}
-sentinel auth-pass {{ .masterName }} $REDIS_PASSWORD
+sentinel auth-pass {{ .masterName }} $password
 sentinel down-after-milliseconds {{ .masterName }} {{ .downAfterMs | int }}
 sentinel failover-timeout {{ .masterName }} 10000
 sentinel parallel-syncs {{ .masterName }} 1

@@ -19,7 +19,7 @@ metadata:
   {{- include "ringfleet.podMetadata" $context | nindent 2 }}
 spec:
   {{- with include "ringfleet.pullSecrets" .root }}{{ . | trim | nindent 2 }}{{- end }}
-  serviceAccountName: {{ include "ringfleet.serviceAccountName" $context }}
+  serviceAccountName: {{ include "ringfleet.serviceAccountName" $context | quote }}
   automountServiceAccountToken: false
   enableServiceLinks: false
   securityContext:
