@@ -52,6 +52,27 @@ export function pendingConflict(version: number): Problem {
   });
 }
 
+/** What cancels is the highest version: nothing below it would ever rule again. */
+export function cancelLaterFirst(version: number): Problem {
+  return new Problem({
+    status: 409,
+    code: "config_pending",
+    title: "Another config is pending",
+    detail: `version ${version} is to rule later and would never: cancel that one first`,
+    extra: { pending: version },
+  });
+}
+
+/** Cancelling repeats what rules before: that must not publish what somebody wrote into the row by hand. */
+export function notRepeatable(version: number): Problem {
+  return new Problem({
+    status: 409,
+    code: "config_not_repeatable",
+    title: "Nothing to go back to",
+    detail: `version ${version} isn't what was published, so that it can't be repeated: set a whole config instead, with "replace" (--replace)`,
+  });
+}
+
 export function notPending(version: number): Problem {
   return new Problem({
     status: 409,

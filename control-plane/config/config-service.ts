@@ -30,10 +30,12 @@ import {
   isoTime,
 } from "./config-entry.js";
 import {
+  cancelLaterFirst,
   changedMeanwhile,
   configNotFound,
   invalidConfig,
   notPending,
+  notRepeatable,
   outdated,
   pendingConflict,
   tooSoon,
@@ -69,6 +71,8 @@ export interface Schedule {
   /** 0 where there is no config. */
   highest: number;
   versions: ScheduledVersion[];
+  /** The same as they are stored. */
+  documents: VersionDocument[];
   /** Whether the webhook message asked about was taken before. */
   delivered: boolean;
 }
@@ -77,9 +81,11 @@ interface ScheduledVersion {
   version: number;
   activatesAtMs: number;
   tickMs: number;
+  /** Of what nobody published: none that a config has. */
   digest: string;
   createdBy: string;
-  document: VersionDocument;
+  /** Null where the row doesn't hold what was published, or holds what this release doesn't know. */
+  config: Config | null;
 }
 
 export interface Publication {
@@ -107,13 +113,14 @@ export class ConfigService {
   }
 
   async read(): Promise<ConfigAnswer> {
-    const { nowMs, highest, versions } = await this.schedule();
+    const { nowMs, highest, versions, documents } = await this.schedule();
+    const entries = new Map(documents.map((document) => [document.version, configEntry(document)]));
     const current = rulingAt(versions, nowMs);
     return {
       now: isoTime(nowMs),
       highest,
-      current: current === null ? null : configEntry(current.document),
-      upcoming: pendingConfigs(versions, nowMs).map(({ document }) => configEntry(document)),
+      current: entries.get(current?.version ?? 0) ?? null,
+      upcoming: pendingConfigs(versions, nowMs).flatMap(({ version }) => entries.get(version) ?? []),
     };
   }
 
@@ -173,12 +180,7 @@ export class ConfigService {
   /** `delivery`: id of a webhook message to ask about as well. */
   async schedule(delivery: string | null = null): Promise<Schedule> {
     const { nowMs, highest, documents, delivered } = await readConfigSchedule(this.#options.db, delivery);
-    const versions = documents.map((document): ScheduledVersion => {
-      const { version, activatesAtMs, digest, createdBy } = document;
-      const { tickMs } = configSchema.parse(document.body);
-      return { version, activatesAtMs, tickMs, digest, createdBy, document };
-    });
-    return { nowMs, highest, versions, delivered };
+    return { nowMs, highest, versions: documents.map(scheduledVersion), documents, delivered };
   }
 
   /** Publishes version `base` + 1 and tells everybody; null where Postgres refuses it (see publishConfig). */
@@ -224,6 +226,27 @@ export class ConfigService {
   }
 }
 
+/** What a row that somebody has changed by hand holds must not keep anybody from publishing the next config. */
+function scheduledVersion(document: VersionDocument): ScheduledVersion {
+  const { version, activatesAtMs, digest, createdBy, body } = document;
+  const parsed = configSchema.safeParse(body);
+  const config = parsed.success && configDigest(parsed.data) === digest ? parsed.data : null;
+  return {
+    version,
+    activatesAtMs,
+    tickMs: gridOf(body),
+    digest: config === null ? `unproven ${version}` : digest,
+    createdBy,
+    config,
+  };
+}
+
+/** Without a grid no tick is sealed, so that any moment will do for the config that follows. */
+function gridOf(body: unknown): number {
+  const parsed = configSchema.shape.tickMs.safeParse((body as { tickMs?: unknown } | null)?.tickMs);
+  return parsed.success ? parsed.data : 1;
+}
+
 /** What a version that cancels `version` holds, and when it is to rule. Throws Problem. */
 function cancellation(version: number, { nowMs, highest, versions }: Schedule) {
   if (version > highest) throw configNotFound(version);
@@ -231,12 +254,14 @@ function cancellation(version: number, { nowMs, highest, versions }: Schedule) {
   const at = pending.findIndex((each) => each.version === version);
   const cancelled = pending[at];
   if (cancelled === undefined) throw notPending(version);
-  const later = pending[at + 1];
-  if (later !== undefined) throw pendingConflict(later.version);
+  // What a cancellation has left there repeats this one, and goes with it.
+  const later = pending.slice(at + 1).find((each) => !repeatsContent(versions, each));
+  if (later !== undefined) throw cancelLaterFirst(later.version);
   const before = rulingAt(versions, cancelled.activatesAtMs - 1);
   if (before === null) throw notPending(version);
+  if (before.config === null) throw notRepeatable(before.version);
   return {
-    config: configSchema.parse(before.document.body),
+    config: before.config,
     // What rules now is repeated at once; what is to come first can't be repeated before it has come.
     activatesAtMs: at === 0 ? soonest(versions, nowMs, cancelled.activatesAtMs) : cancelled.activatesAtMs,
   };

@@ -5,6 +5,15 @@ const SEALED = `(extract(epoch FROM tick) * 1000)::float8 AS "tickMs", ring, rin
   config, config_digest AS "configDigest"`;
 
 /**
+ * The config in force. The version is chosen here and its content read outside: Postgres may read whatever is
+ * selected beside a LIMIT from every row, and a row that was changed by hand, though it rules no more, would keep
+ * all ticks from opening.
+ */
+const RULING = `
+  SELECT version, digest, activates_at, body->>'tickMs' AS tick_ms FROM versions
+  WHERE kind = 'config' AND activates_at <= now() ORDER BY version DESC LIMIT 1`;
+
+/**
  * The insert seals the tick, the last statement tells everybody. All go in one simple query, which Postgres
  * runs as one transaction without waiting for the client in between. Openers come one after the other (the
  * lock is the transaction's; whoever finds the tick open takes none), so that the insert's snapshot sees every
@@ -18,11 +27,9 @@ const SEALED = `(extract(epoch FROM tick) * 1000)::float8 AS "tickMs", ring, rin
 const OPEN_TICK = `
 SELECT pg_advisory_xact_lock('ticks'::regclass::oid::int, 1) WHERE NOT EXISTS (
   SELECT FROM ticks WHERE tick = (
-    SELECT date_bin((body->>'tickMs')::int * interval '1 ms', now(), 'epoch')
-    FROM versions WHERE kind = 'config' AND activates_at <= now() ORDER BY version DESC LIMIT 1));
+    SELECT date_bin(tick_ms::int * interval '1 ms', now(), 'epoch') FROM (${RULING}) AS ruling));
 WITH c AS (
-  SELECT version, digest, activates_at, (body->>'tickMs')::int * interval '1 ms' AS stride
-  FROM versions WHERE kind = 'config' AND activates_at <= now() ORDER BY version DESC LIMIT 1
+  SELECT version, digest, activates_at, tick_ms::int * interval '1 ms' AS stride FROM (${RULING}) AS ruling
 ), t AS (
   SELECT date_bin(c.stride, now(), 'epoch') AS tick, c.version, c.digest, c.activates_at FROM c
 ), r AS (
@@ -37,11 +44,11 @@ SELECT clock.*, grid.*, newest.*
 FROM (SELECT (extract(epoch FROM clock_timestamp()) * 1000)::float8 AS "databaseNowMs") AS clock
 LEFT JOIN LATERAL (
   SELECT (extract(epoch FROM least(
-    date_bin((body->>'tickMs')::int * interval '1 ms', now(), 'epoch') + (body->>'tickMs')::int * interval '1 ms',
+    date_bin(tick_ms::int * interval '1 ms', now(), 'epoch') + tick_ms::int * interval '1 ms',
     (SELECT min(p.activates_at) FROM versions p
-     WHERE p.kind = 'config' AND p.version > v.version AND p.activates_at > now())
+     WHERE p.kind = 'config' AND p.version > ruling.version AND p.activates_at > now())
   )) * 1000)::float8 AS "nextTickMs"
-  FROM versions v WHERE kind = 'config' AND activates_at <= now() ORDER BY version DESC LIMIT 1
+  FROM (${RULING}) AS ruling
 ) AS grid ON true
 LEFT JOIN LATERAL (SELECT ${SEALED} FROM ticks ORDER BY tick DESC LIMIT 2) AS newest ON true`;
 

@@ -97,6 +97,18 @@ test("the body is the config: published once, whichever replica hears it how oft
   expect(rows).toHaveLength(3);
 });
 
+test("a row that somebody has changed by hand isn't what rules: the same config, sent again, is published", async () => {
+  await api.webhook(CONFIG, message());
+  await fleet.client.query(
+    `UPDATE versions SET body = body || '{"increment": 666}' WHERE kind = 'config' AND version = 2`,
+  );
+  expect((await api.webhook(CONFIG, message())).body).toMatchObject({
+    result: "published",
+    entry: { version: 3, config: CONFIG },
+  });
+  expect((await api.webhook(CONFIG, message())).body["result"]).toBe("unchanged");
+});
+
 test("a pending version of an operator stands in the way of a webhook: 409 until it is active or cancelled", async () => {
   const scheduled = { config: { ...CONFIG, increment: 7 }, activatesInMs: 600_000 };
   expect((await api.put(scheduled)).status).toBe(200);
