@@ -1,3 +1,5 @@
+import { once } from "node:events";
+import { get, type IncomingMessage } from "node:http";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { DEFAULT_CONFIG } from "../../core/versions/config.js";
 import { type Answer, ConfigApi, TOKEN } from "../harness/config-api.js";
@@ -129,6 +131,55 @@ describe("two operators at once, on two replicas, on the same version: exactly o
       });
     }
   });
+});
+
+test("several pending versions are taken back from the last to the first; what that leaves stands in nobody's way", async () => {
+  const schedule = async (increment: number, activatesInMs: number) => {
+    const { status, body } = await plane.api.put({ ...change(increment), activatesInMs });
+    expect(status, JSON.stringify(body)).toBe(200);
+    return Number(body["version"]);
+  };
+  const cancel = (version: number) => plane.api.send("DELETE", `/v1/config/${version}`);
+  expect((await plane.api.put({ config: DEFAULT_CONFIG, replace: true })).status).toBe(200);
+  const [first, second, third] = [
+    await schedule(21, 1_200_000),
+    await schedule(22, 1_800_000),
+    await schedule(23, 2_400_000),
+  ];
+  for (const [version, later] of [
+    [first, second],
+    [second, third],
+  ] as const) {
+    await plane.expectRefused(() => cancel(version), {
+      status: 409,
+      title: "Another config is pending",
+      code: "config_pending",
+      pending: later,
+      detail: `version ${later} is to rule later and would never: cancel that one first`,
+    });
+  }
+  for (const [version, increment] of [
+    [third, 22],
+    [second, 21],
+    [first, DEFAULT_CONFIG.increment],
+  ] as const) {
+    expect(await cancel(version)).toMatchObject({ status: 200, body: { config: { increment } } });
+  }
+  const { body } = await plane.api.get("/v1/config");
+  const toCome = [body["current"], ...(body["upcoming"] as object[])] as { config: { increment: number } }[];
+  expect(new Set(toCome.map(({ config }) => config.increment))).toEqual(new Set([DEFAULT_CONFIG.increment]));
+});
+
+test("the ETag is for If-Match alone: what rules changes with time, and is told also to who knows the highest version", async () => {
+  const ask = async (etag: string) => {
+    const request = get(new URL("/v1/config", plane.api.base), { headers: { "if-none-match": etag } });
+    const [response] = (await once(request, "response")) as [IncomingMessage];
+    response.resume();
+    return response;
+  };
+  const { headers } = await ask("none");
+  expect(headers.etag).toMatch(/^"\d+"$/);
+  expect((await ask(String(headers.etag))).statusCode).toBe(200);
 });
 
 describe("a control plane that others can reach", () => {
