@@ -1,5 +1,6 @@
 import { type IncomingMessage, request as requestHttp } from "node:http";
 import { request as requestHttps } from "node:https";
+import { isIP } from "node:net";
 import { RequestFilteringHttpAgent, RequestFilteringHttpsAgent } from "request-filtering-agent";
 import { Problem } from "../../core/http/problem.js";
 import { reasonOf } from "../../core/postgres/errors.js";
@@ -35,7 +36,9 @@ export class ConfigSource {
     const filter = {
       allowPrivateIPAddress: options.allowPrivate,
       // A URL that says loopback means it; a name that merely leads there doesn't.
-      allowIPAddressList: isLoopback(hostname) ? ["127.0.0.1", "::1", hostname] : [],
+      allowIPAddressList: isLoopback(hostname)
+        ? ["127.0.0.1", "::1", ...(isIP(hostname) === 0 ? [] : [hostname])]
+        : [],
       keepAlive: false,
     };
     this.#agent =
@@ -45,11 +48,13 @@ export class ConfigSource {
   /** The parsed JSON that lies there now. Throws Problem 502. */
   async fetch(): Promise<unknown> {
     const signal = AbortSignal.timeout(this.#options.timeoutMs ?? TIMEOUT_MS);
+    // A 304 speaks of what was known when it was asked for: another message may have fetched anew meanwhile.
+    const known = this.#known;
     try {
-      const response = await this.#ask(signal);
-      if (response.statusCode === 304 && this.#known !== null) {
+      const response = await this.#ask(signal, known?.etag ?? null);
+      if (response.statusCode === 304 && known !== null) {
         response.resume();
-        return this.#known.content;
+        return known.content;
       }
       refuseStatus(response);
       const content = parsed(await readBody(response));
@@ -66,7 +71,7 @@ export class ConfigSource {
     }
   }
 
-  async #ask(signal: AbortSignal): Promise<IncomingMessage> {
+  async #ask(signal: AbortSignal, etag: string | null): Promise<IncomingMessage> {
     const { url, token } = this.#options;
     const request = url.startsWith("https:") ? requestHttps : requestHttp;
     return await new Promise<IncomingMessage>((resolve, reject) => {
@@ -80,7 +85,7 @@ export class ConfigSource {
             "accept-encoding": "identity",
             "user-agent": "ringfleet",
             ...(token === null ? {} : { authorization: `Bearer ${token}` }),
-            ...(this.#known === null ? {} : { "if-none-match": this.#known.etag }),
+            ...(etag === null ? {} : { "if-none-match": etag }),
           },
         },
         resolve,

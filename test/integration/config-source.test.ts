@@ -1,6 +1,6 @@
 import dns from "node:dns";
 import { once } from "node:events";
-import { createServer, type Server } from "node:http";
+import { createServer, type RequestListener, type Server } from "node:http";
 import { syncBuiltinESMExports } from "node:module";
 import type { AddressInfo } from "node:net";
 import { afterAll, beforeAll, beforeEach, expect, test } from "vitest";
@@ -15,11 +15,14 @@ let requests = 0;
 let lookups: string[] = [];
 /** What the name server says, one answer after the other; the last one from then on. */
 let answers: string[][] = [];
+/** Takes the request instead of the server; null: it answers at once. */
+let serve: RequestListener | null = null;
 
 beforeAll(async () => {
-  server = createServer((_request, response) => {
+  server = createServer((request, response) => {
     requests += 1;
-    response.end("{}");
+    if (serve === null) response.end("{}");
+    else serve(request, response);
   }).listen(0, "127.0.0.1");
   await once(server, "listening");
   port = (server.address() as AddressInfo).port;
@@ -85,4 +88,31 @@ test("allowed, a private address serves; each connection goes to the very addres
   await expect(strict.fetch()).rejects.toMatchObject(refusal);
   expect(lookups).toEqual([NAME, NAME, NAME]);
   expect(requests).toBe(1);
+});
+
+test("a 304 gives what was known when it was asked for, whatever another message has fetched meanwhile", async () => {
+  const pending: ((status: number, etag: string) => void)[] = [];
+  serve = (_request, response) => {
+    pending.push((status, etag) => response.writeHead(status, { etag }).end(status === 304 ? "" : etag));
+  };
+  const fetched = new ConfigSource({ url: `http://127.0.0.1:${port}/`, token: null, allowPrivate: false });
+  const ask = async () => {
+    const answer = fetched.fetch();
+    const asked = pending.length;
+    await expect.poll(() => pending.length, { timeout: 3000 }).toBe(asked + 1);
+    return { answer, reply: pending[asked] };
+  };
+  try {
+    const first = await ask();
+    first.reply?.(200, '"1"');
+    expect(await first.answer).toBe("1");
+    const slow = await ask();
+    const newer = await ask();
+    newer.reply?.(200, '"2"');
+    expect(await newer.answer).toBe("2");
+    slow.reply?.(304, '"1"');
+    expect(await slow.answer).toBe("1");
+  } finally {
+    serve = null;
+  }
 });
