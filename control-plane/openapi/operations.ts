@@ -1,5 +1,5 @@
 import { z } from "zod";
-import type { ZodOpenApiOperationObject, ZodOpenApiPathsObject } from "zod-openapi";
+import type { ZodOpenApiContentObject, ZodOpenApiOperationObject, ZodOpenApiPathsObject } from "zod-openapi";
 import { problemSchema } from "../../core/http/problem.js";
 import { previewAnswerSchema, previewRequestSchema } from "../api/preview.js";
 import { ringAnswerSchema } from "../api/ring-route.js";
@@ -48,7 +48,7 @@ export const PATHS: ZodOpenApiPathsObject = {
   "/livez": { get: answering("Whether this process should be restarted", "Health", statusSchema, [503]) },
   "/readyz": { get: answering("Whether this replica can serve", "Health", statusSchema, [503]) },
   "/metrics": {
-    get: text("Prometheus metrics", "Health", "text/plain", "docs/reference/metrics.md explains them."),
+    get: text("Prometheus metrics", "Health", "text/plain", "docs/reference/metrics.md explains them.", []),
   },
   "/v1/workers": { get: answering("Everybody this replica sees", "Fleet", workersAnswerSchema, [503]) },
   "/v1/leader": { get: answering("Who leads the control plane", "Fleet", leaderAnswerSchema, [503]) },
@@ -136,6 +136,7 @@ export const PATHS: ZodOpenApiPathsObject = {
         "Begins with the ring and config in force and what is pending. `event: ring` carries a RingSummary, " +
           "`event: config` a ConfigEntry; send the last id as Last-Event-ID to go on behind it. " +
           "503 stream_full where the replica has too many.",
+        [503],
       ),
       requestParams: { header: z.object({ "last-event-id": z.string().optional() }) },
     },
@@ -151,19 +152,31 @@ function answering(
   schema: z.ZodType,
   problems: readonly number[],
 ): ZodOpenApiOperationObject {
-  const responses: ZodOpenApiOperationObject["responses"] = {
-    "200": { description: "Done", content: { "application/json": { schema } } },
-  };
-  for (const status of problems) {
-    const content = { "application/problem+json": { schema: problemSchema } };
-    responses[`${status}` as "400"] = { description: PROBLEMS[status] ?? "Refused", content };
-  }
-  return { summary, tags: [tag], responses };
+  const content = { "application/json": { schema } };
+  return { summary, tags: [tag], responses: responses(content, problems) };
 }
 
-function text(summary: string, tag: string, type: string, description: string): ZodOpenApiOperationObject {
+function text(
+  summary: string,
+  tag: string,
+  type: string,
+  description: string,
+  problems: readonly number[],
+): ZodOpenApiOperationObject {
   const content = { [type]: { schema: { type: "string" as const } } };
-  return { summary, description, tags: [tag], responses: { "200": { description: "Done", content } } };
+  return { summary, description, tags: [tag], responses: responses(content, problems) };
+}
+
+function responses(
+  content: ZodOpenApiContentObject,
+  problems: readonly number[],
+): ZodOpenApiOperationObject["responses"] {
+  const answers: ZodOpenApiOperationObject["responses"] = { "200": { description: "Done", content } };
+  for (const status of problems) {
+    const problem = { "application/problem+json": { schema: problemSchema } };
+    answers[`${status}` as "400"] = { description: PROBLEMS[status] ?? "Refused", content: problem };
+  }
+  return answers;
 }
 
 function json(schema: z.ZodType): NonNullable<ZodOpenApiOperationObject["requestBody"]> {

@@ -110,7 +110,7 @@ export class VersionStream {
     let text = "";
     for (const document of documents) {
       cursor[document.kind] = document.version;
-      text += eventText(document, cursor);
+      text += await eventText(document, cursor);
     }
     for (const client of clients) {
       client.cursor = cursor;
@@ -123,13 +123,16 @@ export class VersionStream {
     for (const client of this.#clients) this.#write(client, ": beat\n\n");
   }
 
-  #write(client: Client, text: string): void {
-    if (client.response.writableLength > MAX_UNREAD_BYTES) client.response.destroy();
-    else client.response.write(text);
+  #write({ response }: Client, text: string): void {
+    // Ended by stop() while a step was under way: a slow client's end takes as long as it reads.
+    if (response.writableEnded) return;
+    if (response.writableLength > MAX_UNREAD_BYTES) response.destroy();
+    else response.write(text);
   }
 }
 
-function eventText(document: VersionDocument, cursor: Cursor): string {
-  const data = document.kind === "ring" ? ringSummary(document) : configEntry(document);
-  return `id: ${cursorText(cursor)}\nevent: ${document.kind}\ndata: ${JSON.stringify(data)}\n\n`;
+async function eventText(document: VersionDocument, cursor: Cursor): Promise<string> {
+  const id = cursorText(cursor);
+  const data = document.kind === "ring" ? await ringSummary(document) : configEntry(document);
+  return `id: ${id}\nevent: ${document.kind}\ndata: ${JSON.stringify(data)}\n\n`;
 }

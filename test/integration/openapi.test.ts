@@ -1,8 +1,10 @@
 import { Ajv2020, type ValidateFunction } from "ajv/dist/2020.js";
 import addFormats from "ajv-formats";
+import { pino } from "pino";
 import { Registry } from "prom-client";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { controlPlaneRouters } from "../../control-plane/routers.js";
+import { createApp, listen } from "../../core/http/server.js";
 import { DEFAULT_CONFIG } from "../../core/versions/config.js";
 import { ConfigApi, TOKEN } from "../harness/config-api.js";
 import { Fleet } from "../harness/fleet.js";
@@ -139,6 +141,40 @@ describe("real answers are as the document says", () => {
     expect([...new Set(CALLS.map(([operation]) => operation))].sort()).toEqual(operations().sort());
   });
 });
+
+test("what every operation answers while its replica still waits for Postgres stands in the document", async () => {
+  const routers = controlPlaneRouters({
+    settings: { apiToken: null, webhookSecret: SECRET, webhookSecretPrevious: null },
+    registry: new Registry(),
+    plane: () => null,
+    obstacle: () => "Postgres",
+  });
+  const server = await listen(createApp(routers, pino({ level: "silent" })), "127.0.0.1", 0);
+  const answer = async (method: string, path: string): Promise<number> => {
+    if (path === "/v1/webhooks/config") {
+      return (await new ConfigApi(server.url).webhook(CONFIG, { id: "msg_1", secret: SECRET })).status;
+    }
+    const url = new URL(path.replaceAll(/\{\w+\}/g, "1"), server.url);
+    return (await fetch(url, { method, ...(method === "GET" ? {} : BODIES[path]) })).status;
+  };
+  try {
+    for (const operation of operations()) {
+      const [method = "", path = ""] = operation.split(" ");
+      const status = await answer(method, path);
+      const documented = Object.keys(document.paths[path]?.[method.toLowerCase()]?.responses ?? {});
+      expect(documented, `${operation} answers ${status}`).toContain(String(status));
+      if (!["/livez", "/metrics", "/v1/openapi.json"].includes(path)) expect(status, operation).toBe(503);
+    }
+  } finally {
+    await server.stop();
+  }
+});
+
+const JSON_TYPE = { "content-type": "application/json" };
+const BODIES: Record<string, RequestInit> = {
+  "/v1/config": { headers: JSON_TYPE, body: JSON.stringify({ config: CONFIG }) },
+  "/v1/ring/preview": { headers: JSON_TYPE, body: JSON.stringify({ workers: 1 }) },
+};
 
 function schemaOf(path: string, method: string, status: number, type: string): ValidateFunction {
   const pointer = ["paths", path, method, "responses", String(status), "content", type, "schema"]
