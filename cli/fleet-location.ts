@@ -1,4 +1,5 @@
 import { resolve } from "node:path";
+import { isLoopback } from "../core/settings/loopback.js";
 import { CliError, EXIT } from "./cli-error.js";
 import { databaseUrlOf, readEnvironment } from "./environment.js";
 import { findStateFolder, readUpState, STATE_FOLDER, type UpState } from "./fleet/state-file.js";
@@ -33,6 +34,17 @@ export async function controlPlaneUrls(options: LocationOptions): Promise<string
       "start one, or name a control plane by --url or CONTROL_PLANE_URL",
     EXIT.unreachable,
   );
+}
+
+/** The token of the `up` that runs here, where all of `urls` are its own control planes: it is nobody else's. */
+export async function tokenOfUp(options: LocationOptions, urls: readonly string[]): Promise<string | null> {
+  const up = await findRunningUp(options);
+  const ports = new Set(up?.controlPlaneUrls.map((url) => new URL(url).port));
+  const isOwn = (url: string) => {
+    const { protocol, hostname, port } = new URL(url);
+    return protocol === "http:" && isLoopback(hostname) && ports.has(port);
+  };
+  return up !== null && urls.every(isOwn) ? up.token : null;
 }
 
 function checked(url: string): string {

@@ -74,7 +74,7 @@ interface Surroundings {
 
 async function startFleet(surroundings: Surroundings): Promise<RunningUp> {
   const { options, view, env, folder, stores, claim } = surroundings;
-  const token = randomBytes(24).toString("base64url");
+  const token = readEnvironment("apiToken", env) ?? randomBytes(24).toString("base64url");
   const schema = schemaName(env);
   let end: (exitCode: number) => void = () => undefined;
   const ended = new Promise<number>((done) => {
@@ -167,7 +167,7 @@ function processEnvironment(env: Environment, stores: LocalStores, token: string
       : {}),
     DATABASE_URL: stores.databaseUrl,
     REDIS_URL: stores.redisUrl,
-    API_TOKEN: readEnvironment("apiToken", env) ?? token,
+    API_TOKEN: token,
     HOST: "127.0.0.1",
     PORT: "0",
     WORKER_REVISION: readEnvironment("workerRevision", env) ?? "up",

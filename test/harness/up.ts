@@ -26,9 +26,9 @@ export class Up {
   readonly exited: Promise<{ code: number | null; signal: NodeJS.Signals | null }>;
   readonly #pids = new Set<number>();
 
-  private constructor(folder: string, args: readonly string[]) {
+  private constructor(folder: string, args: readonly string[], more: Record<string, string>) {
     this.folder = folder;
-    const env = { PATH: process.env["PATH"] ?? "", HOME: process.env["HOME"] ?? "" };
+    const env = { PATH: process.env["PATH"] ?? "", HOME: process.env["HOME"] ?? "", ...more };
     this.child = spawn(process.execPath, [CLI, "up", "--json", "--dir", folder, ...args], {
       env,
       stdio: ["ignore", "pipe", "pipe"],
@@ -46,8 +46,12 @@ export class Up {
     }
   }
 
-  static async start(args: readonly string[], folder?: string): Promise<Up> {
-    return new Up(folder ?? (await mkdtemp(join(tmpdir(), "ringfleet-up-"))), args);
+  static async start(
+    args: readonly string[],
+    folder?: string,
+    env: Record<string, string> = {},
+  ): Promise<Up> {
+    return new Up(folder ?? (await mkdtemp(join(tmpdir(), "ringfleet-up-"))), args, env);
   }
 
   state(): { databaseUrl: string; controlPlaneUrls: string[]; pid: number } {

@@ -4,7 +4,10 @@ import { createServer } from "node:http";
 import type { AddressInfo } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
+import { setTimeout as sleep } from "node:timers/promises";
 import { afterAll, afterEach, beforeAll, beforeEach, expect, test } from "vitest";
+import { removeUpState, writeUpState } from "../../cli/fleet/state-file.js";
+import { findRunningProcess } from "../../cli/stores/running-process.js";
 import { DEFAULT_CONFIG } from "../../core/versions/config.js";
 import { ConfigApi, TOKEN } from "../harness/config-api.js";
 import { Fleet, waitFor } from "../harness/fleet.js";
@@ -111,7 +114,7 @@ test("history says who and why; diff, rollback and cancel", async () => {
 
 const TICK = "a whole number from 100 to 3600000";
 const KEYS = "tickMs, increment, paused, maxRowsPerSecond, custom";
-const AT = "like +5s, +2m, +1h, or an ISO time with its zone, like 2026-11-21T12:00:00Z";
+const AT = "like +5s, +2m, +1h (at most 366 days), or an ISO time with its zone, like 2026-11-21T12:00:00Z";
 
 /** `file`: content of config.json. */
 const REFUSED: [args: string, code: number, stderr: unknown, file?: string][] = [
@@ -141,6 +144,7 @@ const REFUSED: [args: string, code: number, stderr: unknown, file?: string][] = 
   ],
   ["set", 2, "say what to set: key=value, or --file"],
   ["set increment=2 --at soon", 2, `--at soon: must be ${AT}`],
+  ["set increment=2 --at +99999999999h", 2, `--at +99999999999h: must be ${AT}`],
   ["set increment=2 --at 49", 2, `--at 49: must be ${AT}`],
   ["set increment=2 --at 2030-01-01", 2, `--at 2030-01-01: must be ${AT}`],
   [
@@ -172,39 +176,92 @@ test("what can't be done changes nothing and says what can", async () => {
 test("who was slower is told so and changes nothing: set and rollback name the version that they saw", async () => {
   const api = new ConfigApi(String(env["CONTROL_PLANE_URL"]));
   // Between what the command reads and what it asks for, somebody else changes the config.
-  const meanwhile = createServer(async (request, response) => {
-    if (request.method === "PUT") {
+  await through(
+    async () => {
       const config = { ...DEFAULT_CONFIG, increment: 50 };
       expect((await api.put({ config, activatesInMs: 60_000, replace: true })).status).toBe(200);
-    }
+    },
+    async () => {
+      for (const [seen, args] of [
+        [1, ["set", "increment=2", "--replace"]],
+        [2, ["rollback", "1", "--replace"]],
+      ] as const) {
+        expect(await refused(...args)).toEqual({
+          code: 1,
+          stderr: `the change was made on version ${seen}, the highest is ${seen + 1}: read it and try again`,
+        });
+      }
+      const { versions } = await config<{ versions: Entry[] }>("history");
+      expect(versions.map(({ version, createdBy }) => [version, createdBy])).toEqual([
+        [3, "api"],
+        [2, "api"],
+        [1, "test"],
+      ]);
+    },
+  );
+});
+
+test("without a time a change is placed however short the ticks and long the way to the control plane", async () => {
+  await config("set", "tickMs=100");
+  const current = async () => (await config<{ current: Entry }>("get")).current.version;
+  await waitFor("the short tick", async () => (await current()) === 2, 5000);
+  await through(
+    () => sleep(300),
+    async () => expect(await config("set", "increment=3")).toMatchObject({ version: 3 }),
+  );
+});
+
+test("the token of a running `up` goes to its own control planes and to nobody else", async () => {
+  const heard: (string | undefined)[] = [];
+  const server = createServer((request, response) => {
+    heard.push(request.headers.authorization);
+    response.writeHead(401, { "content-type": "application/json" }).end('{"code":"token_required"}');
+  }).listen(0, "127.0.0.1");
+  await once(server, "listening");
+  const { port } = server.address() as AddressInfo;
+  const running = await findRunningProcess(process.pid);
+  const state = {
+    pid: process.pid,
+    startMark: running?.startMark ?? "",
+    startedAt: "",
+    databaseUrl: "",
+    redisUrl: "",
+    controlUrl: "",
+    token: "the-token-of-up",
+  };
+  const ask = async (...args: string[]) => (await runCli(["config", "get", "--dir", folder, ...args])).stderr;
+  try {
+    writeUpState(folder, { ...state, controlPlaneUrls: [`http://127.0.0.1:${port}`] });
+    expect(await ask()).toMatch(/refuses this token/);
+    expect(await ask("--url", `http://localhost:${port}`)).toMatch(/refuses this token/);
+    writeUpState(folder, { ...state, controlPlaneUrls: ["http://127.0.0.1:1"] });
+    expect(await ask("--url", `http://127.0.0.1:${port}`)).toMatch(/asks for a token: set API_TOKEN/);
+    expect(heard).toEqual(["Bearer the-token-of-up", "Bearer the-token-of-up", undefined]);
+  } finally {
+    removeUpState(folder);
+    server.close();
+  }
+});
+
+/** Runs `body` with a CLI whose requests go through a proxy that does `beforeChange` ahead of each change. */
+async function through(beforeChange: () => Promise<unknown>, body: () => Promise<void>): Promise<void> {
+  const base = String(env["CONTROL_PLANE_URL"]);
+  const proxy = createServer(async (request, response) => {
+    if (request.method === "PUT") await beforeChange();
     const chunks = await request.toArray();
-    const answer = await fetch(new URL(request.url ?? "", api.base), {
+    const answer = await fetch(new URL(request.url ?? "", base), {
       method: request.method ?? "GET",
       headers: request.headers as Record<string, string>,
       ...(chunks.length === 0 ? {} : { body: Buffer.concat(chunks as Buffer[]) }),
     });
     response.writeHead(answer.status, { "content-type": "application/json" }).end(await answer.text());
   }).listen(0, "127.0.0.1");
-  await once(meanwhile, "listening");
-  env["CONTROL_PLANE_URL"] = `http://127.0.0.1:${(meanwhile.address() as AddressInfo).port}`;
+  await once(proxy, "listening");
+  env["CONTROL_PLANE_URL"] = `http://127.0.0.1:${(proxy.address() as AddressInfo).port}`;
   try {
-    for (const [seen, args] of [
-      [1, ["set", "increment=2", "--replace"]],
-      [2, ["rollback", "1", "--replace"]],
-    ] as const) {
-      expect(await refused(...args)).toEqual({
-        code: 1,
-        stderr: `the change was made on version ${seen}, the highest is ${seen + 1}: read it and try again`,
-      });
-    }
-    const { versions } = await config<{ versions: Entry[] }>("history");
-    expect(versions.map(({ version, createdBy }) => [version, createdBy])).toEqual([
-      [3, "api"],
-      [2, "api"],
-      [1, "test"],
-    ]);
+    await body();
   } finally {
-    meanwhile.closeAllConnections();
-    meanwhile.close();
+    proxy.closeAllConnections();
+    proxy.close();
   }
-});
+}

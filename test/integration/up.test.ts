@@ -238,9 +238,11 @@ test("Ctrl-C drains everything within 5 s and leaves no process; the data surviv
   await up.untilGone(2000);
 });
 
-test("kill -9 of up leaves no process behind", async () => {
-  up = await Up.start(["--port", "0", "--workers", "2"], up.folder);
+test("a token of one's own is found by the commands as well; kill -9 of up leaves no process behind", async () => {
+  up = await Up.start(["--port", "0", "--workers", "2"], up.folder, { API_TOKEN: "a-token-of-ones-own" });
   await up.untilWorking(2);
+  const set = await runCli(["config", "set", "increment=2", "--dir", up.folder]);
+  expect(set).toMatchObject({ code: 0, stderr: "" });
   up.child.kill("SIGKILL");
   await up.exited;
   await up.untilGone(10_000);

@@ -5,6 +5,7 @@ import { CliError, EXIT } from "../../cli-error.js";
 const ISO_TIME = z.iso.datetime({ offset: true });
 
 const UNIT_MS: Record<string, number> = { ms: 1, s: 1000, m: 60_000, h: 3_600_000 };
+const LONGEST_DELAY_MS = 366 * 24 * 3_600_000;
 
 /** A copy of `config` with each `key=value` or `custom.name=value` set. What is no JSON counts as text. */
 export function applyAssignments(
@@ -45,11 +46,11 @@ function jsonOrText(text: string): unknown {
 /** What `--at` says, as the API takes it: `+5s` counts from now by the database's clock. */
 export function activation(text: string): { activatesInMs: number } | { activatesAt: string } {
   const [, amount, unit] = /^\+(\d+(?:\.\d+)?)(ms|s|m|h)$/.exec(text) ?? [];
-  if (amount !== undefined) {
-    return { activatesInMs: Math.round(Number(amount) * (UNIT_MS[unit ?? "s"] ?? 1000)) };
-  }
+  const activatesInMs = Math.round(Number(amount) * (UNIT_MS[unit ?? "s"] ?? 1000));
+  if (activatesInMs <= LONGEST_DELAY_MS) return { activatesInMs };
   if (ISO_TIME.safeParse(text).success) return { activatesAt: new Date(text).toISOString() };
-  const range = "like +5s, +2m, +1h, or an ISO time with its zone, like 2026-11-21T12:00:00Z";
+  const range =
+    "like +5s, +2m, +1h (at most 366 days), or an ISO time with its zone, like 2026-11-21T12:00:00Z";
   throw new CliError("usage", `--at ${text}: must be ${range}`, EXIT.usage);
 }
 

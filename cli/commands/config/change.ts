@@ -6,8 +6,10 @@ import type { CommonOptions } from "../common.js";
 import { activation, configDifferences, inWords } from "./assignments.js";
 import { ask, type ConfigAnswer, type Entry } from "./config-api.js";
 
-/** A change without `--at` whose moment has passed before it was there is made anew this often. */
+/** A change without `--at` whose moment has passed before it was there is made anew this often, … */
 const ATTEMPTS = 5;
+/** … for a moment that is later by so much each time: the way to the control plane may be longer than a tick. */
+const LATER_MS = 500;
 
 export interface ChangeOptions extends CommonOptions {
   at?: string;
@@ -30,7 +32,7 @@ export async function changeConfig(
 ): Promise<number> {
   for (let attempt = 1; ; attempt += 1) {
     const answer = await ask<ConfigAnswer>(options, "/v1/config");
-    const { wantedMs, before } = placed(answer, options);
+    const { wantedMs, before } = placed(answer, options, (attempt - 1) * LATER_MS);
     const after = make(before);
     try {
       const entry = await put(options, { config: after, wantedMs }, answer.highest);
@@ -46,7 +48,7 @@ export async function changeConfig(
 }
 
 /** Where the control plane will place it: what it is made of must be what rules by then, and not what rules now. */
-function placed(answer: ConfigAnswer, { at, replace }: ChangeOptions): Placed {
+function placed(answer: ConfigAnswer, { at, replace }: ChangeOptions, laterMs: number): Placed {
   const entries = [...(answer.current === null ? [] : [answer.current]), ...answer.upcoming];
   const versions = entries.map(({ version, activatesAt, digest, config }) => {
     return {
@@ -60,7 +62,7 @@ function placed(answer: ConfigAnswer, { at, replace }: ChangeOptions): Placed {
   const nowMs = Date.parse(answer.now);
   const wantedMs = at === undefined ? null : wanted(at, nowMs);
   const mayReplace = (each: (typeof versions)[number]) => replace === true || repeatsContent(versions, each);
-  const placement = placeConfig({ versions, nowMs, wantedMs, mayReplace });
+  const placement = placeConfig({ versions, nowMs: nowMs + laterMs, wantedMs, mayReplace });
   // What can't be placed is refused by the control plane, in its words.
   if (placement.kind !== "at") return { wantedMs, before: answer.current?.config ?? {} };
   const { activatesAtMs } = placement;

@@ -1,7 +1,7 @@
 import { askControlPlane } from "../../api-client.js";
 import { CliError } from "../../cli-error.js";
 import { readEnvironment } from "../../environment.js";
-import { controlPlaneUrls, findRunningUp } from "../../fleet-location.js";
+import { controlPlaneUrls, tokenOfUp } from "../../fleet-location.js";
 import type { CommonOptions } from "../common.js";
 
 export interface Entry {
@@ -33,19 +33,19 @@ export async function entryOf(options: CommonOptions, version: number): Promise<
   return await ask<Entry>(options, `/v1/config/${version}`);
 }
 
-/** The token: API_TOKEN, else that of the running `up`. */
+/** The token: API_TOKEN, else that of the running `up` for its own control planes. */
 export async function ask<T>(
   options: CommonOptions,
   path: string,
   request: { method?: string; body?: unknown; ifMatch?: number } = {},
 ): Promise<T> {
-  const token = readEnvironment("apiToken", process.env) ?? (await findRunningUp(options))?.token;
   const urls = await controlPlaneUrls(options);
+  const token = readEnvironment("apiToken", process.env) ?? (await tokenOfUp(options, urls));
   try {
-    return await askControlPlane<T>(urls, path, { ...request, ...(token === undefined ? {} : { token }) });
+    return await askControlPlane<T>(urls, path, { ...request, ...(token === null ? {} : { token }) });
   } catch (error) {
     if (!(error instanceof CliError) || error.code !== "token_required") throw error;
-    const given = token === undefined ? "asks for a token" : "refuses this token";
+    const given = token === null ? "asks for a token" : "refuses this token";
     throw new CliError(error.code, `the control plane ${given}: set API_TOKEN to the one that it has`);
   }
 }
