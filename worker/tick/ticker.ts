@@ -18,6 +18,8 @@ const EXTRA_LAG_MS = 500;
 const IDLE_MS = 250;
 /** A tick whose documents can't be proven is tried again this often: they may still come. */
 const UNPROVEN_MS = 100;
+/** Opening a tick never takes long, however long the tick: a connection that is dead must be given up soon. */
+const OPEN_LIMIT_MS = 2500;
 /** Long ticks are waited for in steps: liveness sees the loop, and a new config or a stepped clock is noticed. */
 const LOOK_MS = 1000;
 
@@ -63,6 +65,7 @@ export class Ticker {
   /** The document for whose sake nothing is worked, in words; null while all is proven. */
   #unproven: string | null = null;
   #refusedTick: number | null = null;
+  #statementLimitMs = 0;
 
   constructor(options: TickerOptions) {
     this.#options = options;
@@ -76,6 +79,7 @@ export class Ticker {
   /** Opens and works the tick of this moment. Returns the milliseconds until the next step. */
   async step(): Promise<number> {
     const { session, clock, monotonicNow } = this.#options;
+    if (this.#statementLimitMs > OPEN_LIMIT_MS) await this.#limitStatements(OPEN_LIMIT_MS);
     const sentAt = monotonicNow();
     const opened = await openTick(session);
     this.#observeClock(clock.observe(opened.databaseNowMs, sentAt), opened);
@@ -155,7 +159,7 @@ export class Ticker {
   }
 
   async #handle(tick: SealedTick, previous: SealedTick | null, databaseNowMs: number): Promise<void> {
-    const { follower, incarnation, metrics, session, onTick } = this.#options;
+    const { follower, incarnation, metrics, onTick } = this.#options;
     const config = await this.#followed(() => follower.config(tick.config, tick.configDigest));
     const ring = await this.#followed(() => follower.ring(tick.ring, tick.ringDigest));
     const slice: Slice = { ring, slots: ring.slotsOf(incarnation) };
@@ -164,7 +168,7 @@ export class Ticker {
     if (databaseNowMs - tick.tickMs > config.tickMs / 10) metrics.openedLate();
     let rows = 0;
     if (slice.slots.length > 0 && !config.paused) {
-      await session.setStatementTimeout(config.tickMs + EXTRA_LAG_MS);
+      await this.#limitStatements(config.tickMs + EXTRA_LAG_MS);
       rows = await this.#work(tick, previous, config, slice, databaseNowMs);
     } else {
       metrics.tick("done");
@@ -179,6 +183,11 @@ export class Ticker {
       slice,
       config: { version: tick.config, digest: tick.configDigest },
     });
+  }
+
+  async #limitStatements(ms: number): Promise<void> {
+    this.#statementLimitMs = ms;
+    await this.#options.session.setStatementTimeout(ms);
   }
 
   /** What hints brought is believed only as far as its digest goes; Postgres has the last word. */

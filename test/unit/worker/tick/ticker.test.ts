@@ -17,15 +17,22 @@ const NOW = 1_800_000_000_000;
 function tickerOn(
   row: Record<string, unknown>,
   documents: Record<string, unknown> = {},
-  { registry = new Registry(), lines = [] as string[], worked = [] as string[] } = {},
+  {
+    registry = new Registry(),
+    lines = [] as string[],
+    worked = [] as string[],
+    /** Statement timeouts in the order in which they were set, and "open" for each opening of a tick. */
+    limits = [] as (number | "open")[],
+  } = {},
 ): { ticker: Ticker; follower: VersionFollower } {
   const session = {
     query: async <R extends Row>(text: string, values?: readonly unknown[]): Promise<QueryResult<R>> => {
       if (text.startsWith("UPDATE")) worked.push(text);
+      if (text.includes("INSERT INTO ticks")) limits.push("open");
       const answer = text.includes("INSERT INTO ticks") ? row : documents[String(values?.[0])];
       return { rows: [answer as R], rowCount: 1 };
     },
-    setStatementTimeout: async () => undefined,
+    setStatementTimeout: async (ms: number) => void limits.push(ms),
   };
   const now = () => 0;
   const follower = new VersionFollower(session);
@@ -135,4 +142,21 @@ test("a forged hint costs nothing: Postgres has the last word", async () => {
   await ticker.step();
   expect(seen.worked).not.toEqual([]);
   expect(await seen.registry.metrics()).toMatch(/^ringfleet_digest_mismatches_total 1$/m);
+});
+
+test.each([
+  // A dead connection is noticed by the time that a statement may take: of an hour's tick that is an hour.
+  [3_600_000, ["open", 3_600_500, 2500, "open", 3_600_500]],
+  [1000, ["open", 1500, "open", 1500]],
+])("with ticks of %i ms, a tick is opened within seconds or not at all", async (tickMs, expected) => {
+  const config = { ...DEFAULT_CONFIG, tickMs };
+  const row = { ...SEALED, configDigest: configDigest(config) };
+  const documents = { ring: RING, config: { ...CONFIG, digest: row.configDigest, body: config } };
+  const limits: (number | "open")[] = [];
+  const { ticker } = tickerOn(row, documents, { limits });
+  await ticker.step();
+  row.tickMs += tickMs;
+  row.databaseNowMs += tickMs;
+  await ticker.step();
+  expect(limits).toEqual(expected);
 });
