@@ -55,22 +55,17 @@ imagePullSecrets:
 {{- end }}
 {{- end -}}
 
+{{/* Null leaves a probe out. */}}
 {{- define "ringfleet.probes" -}}
-startupProbe:
+{{- range $name, $path := dict "startup" "/livez" "liveness" "/livez" "readiness" "/readyz" }}
+{{- with index $.Values.probes $name }}
+{{ $name }}Probe:
   httpGet:
-    path: /livez
+    path: {{ $path }}
     port: http
-  {{- toYaml .Values.probes.startup | nindent 2 }}
-livenessProbe:
-  httpGet:
-    path: /livez
-    port: http
-  {{- toYaml .Values.probes.liveness | nindent 2 }}
-readinessProbe:
-  httpGet:
-    path: /readyz
-    port: http
-  {{- toYaml .Values.probes.readiness | nindent 2 }}
+  {{- toYaml . | nindent 2 }}
+{{- end }}
+{{- end }}
 {{- end -}}
 
 {{/* Environment that control plane and workers share. */}}

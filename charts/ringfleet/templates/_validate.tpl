@@ -98,11 +98,14 @@
 {{- if and (eq (toString $v.worker.rollingUpdate.maxSurge) "0") (eq (toString $v.worker.rollingUpdate.maxUnavailable) "0") -}}
 {{- fail "worker.rollingUpdate: maxSurge and maxUnavailable are both 0, so that no rollout could ever go on" -}}
 {{- end -}}
-{{- if eq $kind "bundled" -}}
+{{- if ne $kind "external" -}}
+{{- $limit := ternary "postgresql.maxConnections" "cloudnativepg.parameters.max_connections" (eq $kind "bundled") -}}
+{{- /* 100 is what CloudNativePG takes where nothing is said. */ -}}
+{{- $room := int (ternary $v.postgresql.maxConnections (dig "max_connections" "100" (default (dict) $v.cloudnativepg.parameters)) (eq $kind "bundled")) -}}
 {{- $workers := include "ringfleet.mostWorkers" . | int -}}
 {{- $connections := add (mul $workers (add 1 $v.worker.poolSize)) (mul (add 1 $v.controlPlane.replicaCount) $v.controlPlane.poolSize) 10 -}}
-{{- if gt (int $connections) (int $v.postgresql.maxConnections) -}}
-{{- fail (printf "%d workers need up to %d Postgres connections, postgresql.maxConnections is %d: raise it, or lower worker.poolSize" $workers (int $connections) (int $v.postgresql.maxConnections)) -}}
+{{- if gt (int $connections) $room -}}
+{{- fail (printf "%d workers need up to %d Postgres connections, %s is %d: raise it, or lower worker.poolSize" $workers (int $connections) $limit $room) -}}
 {{- end -}}
 {{- end -}}
 {{- end -}}

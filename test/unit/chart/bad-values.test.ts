@@ -148,7 +148,12 @@ const REFUSED: [string, string[], RegExp][] = [
   [
     "more workers than Postgres has connections for",
     ["worker.replicaCount=200"],
-    /200 workers need up to 825 Postgres connections/,
+    /200 workers need up to 825 Postgres connections, postgresql\.maxConnections is 500/,
+  ],
+  [
+    "more workers than CloudNativePG's Postgres has connections for",
+    ["postgresql.enabled=false", "cloudnativepg.enabled=true", "worker.replicaCount=200"],
+    /200 workers need up to 825 Postgres connections, cloudnativepg\.parameters\.max_connections is 500/,
   ],
 ];
 

@@ -96,6 +96,14 @@ it("names that YAML takes for numbers or booleans stay names", () => {
   expect(schemaProblems({ ...manifests[0], metadata: { name: "x", labels: { a: 1000 } } })).not.toEqual([]);
 });
 
+it("a probe that is null is left out", () => {
+  const manifests = render(["--set", "probes.startup=null,probes.liveness=null,probes.readiness=null"]);
+  for (const component of ["control-plane", "worker"]) {
+    const { spec } = pick(manifests, "Deployment", `fleet-ringfleet-${component}`)["spec"].template;
+    expect(Object.keys(spec.containers[0]).filter((key) => key.endsWith("Probe"))).toEqual([]);
+  }
+});
+
 it("every pod has a ServiceAccount of its component's own, or the one that the values name", () => {
   const accounts = (manifests: Manifest[]) =>
     Object.fromEntries(podSpecs(manifests).map(([label, spec]) => [label, spec["serviceAccountName"]]));

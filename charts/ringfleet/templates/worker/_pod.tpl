@@ -60,7 +60,7 @@ spec:
       ports:
         - name: http
           containerPort: 9090
-      {{- include "ringfleet.probes" .root | nindent 6 }}
+      {{- with include "ringfleet.probes" .root }}{{ . | trim | nindent 6 }}{{- end }}
       resources:
         {{- toYaml $values.resources | nindent 8 }}
       securityContext:
