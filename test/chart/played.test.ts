@@ -46,6 +46,13 @@ describe.runIf(process.geteuid?.() === 0)("the chart, played", () => {
     expect(pod.said).toContain("every row is fresh, 3 workers are seated");
   });
 
+  test("kubectl exec: the ringfleet of the runbooks is in the image, and the fleet is well", async () => {
+    const container = cluster.pods("control-plane")[0]?.containers.get("control-plane");
+    const status = ["node", "dist/cli/main.js", "status", "--url"];
+    expect(await container?.exec([...status, "http://127.0.0.1:8080"], 10_000)).toBe(true);
+    expect(await container?.exec([...status, "http://127.0.0.1:1"], 10_000)).toBe(false);
+  });
+
   test("--set worker.replicaCount=7: four new processes, nobody restarted, nothing lost or doubled", async () => {
     const before = pidsOf();
     const from = (await fleet.newestTick()) + 1000;

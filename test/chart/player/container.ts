@@ -113,7 +113,8 @@ export class Container {
       gid,
     ];
     const { env, image } = this.#options;
-    const args = [...inside, "--clear-groups", "env", "-i", ...environment(env, image), ...command];
+    const setting = ["-i", "-C", image.workdir, ...environment(env, image)];
+    const args = [...inside, "--clear-groups", "env", ...setting, ...command];
     return await new Promise((resolve) => {
       execFile("nsenter", args, { timeout: timeoutMs }, (error) => resolve(error === null));
     });
