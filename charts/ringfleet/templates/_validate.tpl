@@ -88,6 +88,20 @@
 {{- if lt (int $v.controlPlane.deadAfterMs) (mul 3 (int $v.heartbeatMs)) -}}
 {{- fail (printf "controlPlane.deadAfterMs (%d) must be at least 3 × heartbeatMs (%d)" (int $v.controlPlane.deadAfterMs) (mul 3 (int $v.heartbeatMs))) -}}
 {{- end -}}
+{{- /* A name that stands twice in a container's env is refused at a server-side apply, and breaks later patches else. */ -}}
+{{- $shared := include "ringfleet.processEnv" . | fromYamlArray -}}
+{{- $ofControlPlane := include "ringfleet.controlPlane.webhookEnv" . | fromYamlArray -}}
+{{- $ofWorker := list (dict "name" "WORKER_ADDRESS") (dict "name" "WORKER_REVISION") -}}
+{{- range $name, $own := dict "controlPlane" $ofControlPlane "worker" $ofWorker -}}
+{{- $taken := list -}}
+{{- range concat $shared $own -}}{{- $taken = append $taken .name -}}{{- end -}}
+{{- range (index $v $name).extraEnv -}}
+{{- if has .name $taken -}}
+{{- fail (printf "%s.extraEnv: %s is set already, by the chart or twice: use the value that it comes from" $name .name) -}}
+{{- end -}}
+{{- $taken = append $taken .name -}}
+{{- end -}}
+{{- end -}}
 {{- $leastGrace := add 5 (ceil (divf (int $v.worker.drainTimeoutMs) 1000)) -}}
 {{- if lt (int $v.worker.terminationGracePeriodSeconds) (int $leastGrace) -}}
 {{- fail (printf "worker.terminationGracePeriodSeconds (%d) must be at least %d: 5 more than worker.drainTimeoutMs" (int $v.worker.terminationGracePeriodSeconds) (int $leastGrace)) -}}

@@ -57,6 +57,16 @@ const REFUSED: [string, string[], RegExp][] = [
   ],
   ["a network without a mask", ["networkPolicy.externalCidrs[0]=10.0.0.1"], /externalCidrs\/0.*pattern/],
   // What no schema can say.
+  [
+    "a variable that the chart sets itself",
+    ["worker.extraEnv[0].name=DATABASE_URL", "worker.extraEnv[0].value=postgres://db"],
+    /worker\.extraEnv: DATABASE_URL is set already/,
+  ],
+  [
+    "a variable that stands twice",
+    ["controlPlane.extraEnv[0].name=A", "controlPlane.extraEnv[1].name=A"],
+    /controlPlane\.extraEnv: A is set already/,
+  ],
   ["no Postgres", ["postgresql.enabled=false"], /no Postgres: set externalPostgresql\.host/],
   ["two Postgres", ["cloudnativepg.enabled=true"], /both true: switch one of them off/],
   [

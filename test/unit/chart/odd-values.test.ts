@@ -1,6 +1,7 @@
+import { join } from "node:path";
 import { expect, it } from "vitest";
 import { schemaProblems } from "../../chart/kubernetes-schema.js";
-import { type Manifest, pick, podSpecs, render } from "../../chart/rendering.js";
+import { CHART, type Manifest, pick, podSpecs, render } from "../../chart/rendering.js";
 
 /** `render` itself throws at a key that stands twice. */
 function renderText(...values: string[]): Manifest[] {
@@ -102,6 +103,15 @@ it("a probe that is null is left out", () => {
     const { spec } = pick(manifests, "Deployment", `fleet-ringfleet-${component}`)["spec"].template;
     expect(Object.keys(spec.containers[0]).filter((key) => key.endsWith("Probe"))).toEqual([]);
   }
+});
+
+it("a password beside a URL from a Secret may come from a variable of one's own", () => {
+  const urls = ["-f", join(CHART, "ci", "external-urls-values.yaml")];
+  const own = "worker.extraEnv[0].name=REDIS_PASSWORD,worker.extraEnv[0].valueFrom.secretKeyRef.name=cache";
+  const { spec } = pick(render([...urls, "--set", own]), "Deployment", "fleet-ringfleet-worker")["spec"]
+    .template;
+  const names = spec.containers[0].env.map(({ name }: Manifest) => name);
+  expect(names.filter((name: string) => name === "REDIS_PASSWORD")).toHaveLength(1);
 });
 
 it("every pod has a ServiceAccount of its component's own, or the one that the values name", () => {
