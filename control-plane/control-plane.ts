@@ -2,6 +2,7 @@ import type { Logger } from "pino";
 import type { Registry } from "prom-client";
 import { Loop, monotonicNow } from "../core/lifecycle/loop.js";
 import { Outage } from "../core/lifecycle/outage.js";
+import { PostgresTasks } from "../core/lifecycle/postgres-tasks.js";
 import type { Database } from "../core/postgres/database.js";
 import { reasonOf } from "../core/postgres/errors.js";
 import type { RedisAddress } from "../core/redis/address.js";
@@ -70,7 +71,15 @@ export class ControlPlane {
     this.#redis = connectRedis(redisOptions);
     this.#redis.on("ready", () => redisOutage.over());
     this.#subscriberRedis = connectRedis(redisOptions);
-    this.#newest = new NewestVersions(db);
+    const tasks = new PostgresTasks(db, log);
+    const reading = tasks.task("read the newest versions");
+    const counting = tasks.task("count the rows of each slot");
+    const leading = tasks.task("hold or take the lease");
+    const planning = tasks.task("change the ring");
+    const tidying = tasks.task("delete old ticks and versions");
+    const watching = tasks.task("look for old snapshots");
+    const streaming = tasks.task("read versions for streams");
+    this.#newest = new NewestVersions(reading);
     this.config = new ConfigService({ db, redis: this.#redis, keys, fleet, log });
     this.webhook = new WebhookService({
       db,
@@ -79,10 +88,10 @@ export class ControlPlane {
       results: webhookResults(registry),
     });
     this.#metrics = new PlannerMetrics(registry);
-    this.#slotRows = new SlotRowsCache({ db, monotonicNow, registry });
+    this.#slotRows = new SlotRowsCache({ db: counting, monotonicNow, registry });
     const seated = () => (this.#newest.ring?.snapshot.view.seats ?? []).map((seat) => seat.incarnation);
     this.#leadership = new Leadership({
-      db,
+      db: leading,
       holder: replica,
       ttlMs: settings.leaseTtlMs,
       monotonicNow,
@@ -101,7 +110,7 @@ export class ControlPlane {
     });
     const term = () => this.#leadership.term();
     const publisher = new RingPublisher({
-      db,
+      db: planning,
       redis: this.#redis,
       keys,
       fleet,
@@ -112,7 +121,7 @@ export class ControlPlane {
       log,
     });
     const planner = new Planner({
-      db,
+      db: planning,
       observer: this.#observer,
       newest: this.#newest,
       slotRows: this.#slotRows,
@@ -124,7 +133,7 @@ export class ControlPlane {
       log,
     });
     const housekeeping = new Housekeeping({
-      db,
+      db: tidying,
       redis: this.#redis,
       keys,
       fleet,
@@ -134,7 +143,7 @@ export class ControlPlane {
       monotonicNow,
       log,
     });
-    const snapshots = new SnapshotWatch(db, registry, log);
+    const snapshots = new SnapshotWatch(watching, registry, log);
     const hints = new HintSubscriber({
       redis: this.#subscriberRedis,
       keys,
@@ -142,26 +151,18 @@ export class ControlPlane {
       aliveAs: null,
       onHint: () => this.#onHint(),
     });
-    const postgresOutage = new Outage("Postgres", log);
-    const onPostgres = (step: () => Promise<number>) =>
-      new Loop({ step, onError: (error) => postgresOutage.failed(error) });
-    this.#plannerLoop = onPostgres(() => planner.step());
-    this.stream = new VersionStream(db, () => this.#streamLoop.wake(), registry);
-    this.#streamLoop = onPostgres(() => this.stream.step());
-    this.#leadershipLoop = onPostgres(() => this.#leadership.step());
+    this.#plannerLoop = planning.loop(() => planner.step());
+    this.stream = new VersionStream(streaming, () => this.#streamLoop.wake(), registry);
+    this.#streamLoop = streaming.loop(() => this.stream.step());
+    this.#leadershipLoop = leading.loop(() => this.#leadership.step());
     this.#loops = [
-      onPostgres(async () => {
-        const pauseMs = await this.#newest.step();
-        // The other loops have rounds in which they ask Postgres nothing: these prove nothing.
-        postgresOutage.over();
-        return pauseMs;
-      }),
+      reading.loop(() => this.#newest.step()),
       new Loop({ step: () => this.#observer.step(), onError: (error) => log.error(reasonOf(error)) }),
       this.#leadershipLoop,
       this.#plannerLoop,
-      onPostgres(() => this.#slotRows.step()),
-      onPostgres(() => housekeeping.step()),
-      onPostgres(() => snapshots.step()),
+      counting.loop(() => this.#slotRows.step()),
+      tidying.loop(() => housekeeping.step()),
+      watching.loop(() => snapshots.step()),
       this.#streamLoop,
       new Loop({ step: () => hints.step(), onError: (error) => log.debug(reasonOf(error)) }),
     ];

@@ -41,6 +41,8 @@ export class Planner {
   readonly #removals = new Removals();
   #leavingSince = new Map<number, number>();
   #leveledAt = Number.NEGATIVE_INFINITY;
+  /** Why Postgres can't be asked about a suspect; null while it can. */
+  #unasked: string | null = null;
 
   constructor(options: PlannerOptions) {
     this.#options = options;
@@ -115,8 +117,11 @@ export class Planner {
       try {
         const its = { version: ring.version, slots: ring.slotsOf(incarnation) };
         evidence = await readWorkEvidence(db, worker, its, latelyMs);
+        this.#unasked = null;
       } catch (error) {
-        log.warn(`can't ask Postgres about ${worker}: ${reasonOf(error)}`);
+        const reason = reasonOf(error);
+        if (reason !== this.#unasked) log.warn(`can't ask Postgres about ${worker}: ${reason}`);
+        this.#unasked = reason;
       }
     }
     return judge(member, newestOfName, progress, evidence, observer.settings, now);
