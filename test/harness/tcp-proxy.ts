@@ -9,6 +9,8 @@ interface Way {
   /** Bytes are swallowed: the sender sees a peer that is there and says nothing. */
   silent: boolean;
   delayMs: number;
+  /** Has every connection look again which of its bytes are due. */
+  lookAgain: Set<() => void>;
 }
 
 /** Sees what the server sends over one connection, and passes on what it likes, when it likes. */
@@ -23,8 +25,8 @@ export class TcpProxy {
   #target: { host: string; port: number };
   readonly #pairs = new Set<{ client: Socket; upstream: Socket }>();
   readonly #ways: Record<Direction, Way> = {
-    toServer: { silent: false, delayMs: 0 },
-    toClient: { silent: false, delayMs: 0 },
+    toServer: { silent: false, delayMs: 0, lookAgain: new Set() },
+    toClient: { silent: false, delayMs: 0, lookAgain: new Set() },
   };
   #refusing = false;
   readonly #rewrites: (() => Rewrite) | null;
@@ -58,9 +60,12 @@ export class TcpProxy {
     }
   }
 
+  /** Bytes take so long each way, also those on their way; they stay in order. */
   delay(ms: number): void {
-    this.#ways.toServer.delayMs = ms;
-    this.#ways.toClient.delayMs = ms;
+    for (const way of Object.values(this.#ways)) {
+      way.delayMs = ms;
+      for (const look of way.lookAgain) look();
+    }
   }
 
   /** Every connection is reset, and new ones are refused until `heal`. */
@@ -87,8 +92,9 @@ export class TcpProxy {
   /** The link is whole again. Connections that were cut have lost bytes: they are reset, as a router would. */
   heal(): void {
     const wasCut = this.#ways.toServer.silent || this.#ways.toClient.silent;
-    for (const way of Object.values(this.#ways)) Object.assign(way, { silent: false, delayMs: 0 });
+    for (const way of Object.values(this.#ways)) way.silent = false;
     this.#refusing = false;
+    this.delay(0);
     if (wasCut) this.resetAll();
   }
 
@@ -113,26 +119,27 @@ export class TcpProxy {
       socket.setNoDelay(true);
       socket.on("error", () => undefined);
     }
-    this.#forward(client, upstream, this.#ways.toServer);
-    this.#forward(upstream, client, this.#ways.toClient);
-    client.on("close", () => this.#end(pair));
-    upstream.on("close", () => this.#end(pair));
+    const end = () => this.#end(pair);
+    this.#forward(client, upstream, this.#ways.toServer, end);
+    this.#forward(upstream, client, this.#ways.toClient, end);
   }
 
-  #forward(from: Socket, to: Socket, way: Way): void {
+  #forward(from: Socket, to: Socket, way: Way, end: () => void): void {
     const rewrite = way === this.#ways.toClient ? (this.#rewrites?.() ?? null) : null;
     const pass = (bytes: Buffer) => {
       if (!way.silent && !to.destroyed) to.write(bytes);
     };
+    const line = waitingLine(way);
     from.on("data", (bytes: Buffer) => {
       if (way.silent) return;
       if (rewrite !== null) rewrite(bytes, pass);
-      else if (way.delayMs === 0) pass(bytes);
-      else setTimeout(pass, way.delayMs, bytes);
+      else line.add(() => pass(bytes));
     });
     from.on("end", () => {
-      if (!way.silent) to.end();
+      if (!way.silent) line.add(() => to.end());
     });
+    from.on("close", () => line.add(end));
+    to.on("close", () => line.close());
   }
 
   #end(pair: { client: Socket; upstream: Socket }): void {
@@ -142,6 +149,38 @@ export class TcpProxy {
     pair.client.destroy();
     pair.upstream.destroy();
   }
+}
+
+/** One connection's bytes on their way: each is due `delayMs` after it came, none before what came earlier. */
+function waitingLine(way: Way): { add: (run: () => void) => void; close: () => void } {
+  let waiting: { cameAt: number; run: () => void }[] = [];
+  let timer: NodeJS.Timeout | undefined;
+  const look = () => {
+    clearTimeout(timer);
+    for (;;) {
+      const [first] = waiting;
+      if (first === undefined) return;
+      const dueInMs = first.cameAt + way.delayMs - performance.now();
+      if (dueInMs > 0) {
+        timer = setTimeout(look, dueInMs);
+        return;
+      }
+      waiting.shift();
+      first.run();
+    }
+  };
+  way.lookAgain.add(look);
+  return {
+    add: (run) => {
+      waiting.push({ cameAt: performance.now(), run });
+      look();
+    },
+    close: () => {
+      clearTimeout(timer);
+      waiting = [];
+      way.lookAgain.delete(look);
+    },
+  };
 }
 
 function addressOf(url: string): { host: string; port: number } {
