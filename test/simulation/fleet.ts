@@ -21,7 +21,7 @@ export class Fleet {
   constructor(world: World, scenario: Scenario) {
     this.#world = world;
     this.#random = new Random(world.seed, 2);
-    this.#insertConfig({ ...DEFAULT_CONFIG, tickMs: scenario.tickMs });
+    this.#insertFirstConfig({ ...DEFAULT_CONFIG, tickMs: scenario.tickMs });
     for (let row = 0; row < scenario.rows; row++) this.#insertRow();
     for (let index = 0; index < scenario.workers; index++) this.#startWorker();
     for (const name of ["cp-a", "cp-b"]) this.#startControlPlane(name);
@@ -164,7 +164,7 @@ export class Fleet {
     const { postgres, timeline } = this.#world;
     if (!postgres.up) return;
     if (lostMs === null) postgres.crash();
-    else postgres.failOver(lostMs);
+    else postgres.failOver(lostMs, lostMs % 2 === 0);
     timeline.after(ms, () => postgres.restart());
   }
 
@@ -196,49 +196,39 @@ export class Fleet {
     items.sort((a, b) => a.slot - b.slot || (a.id < b.id ? -1 : 1));
   }
 
-  /**
-   * A config as DESIGN.md, section 5 has it: built on the highest, active at a boundary of the grid in force, never
-   * before a pending one. Its publish isn't in the product yet; this stands for it.
-   */
+  /** An operator asks a replica for another config: at once, or at a time; some do so at two replicas. */
   configure(ms: number, how: number): void {
-    const { postgres } = this.#world;
-    if (!postgres.up) return;
-    const configs = postgres.versions.map(({ document }) => document).filter(({ kind }) => kind === "config");
-    const newest = configs.sort((a, b) => b.version - a.version)[0];
-    if (newest === undefined) return;
-    const before = newest.body as Config;
-    const stride = before.tickMs;
-    const earliest = Math.max(postgres.clock() + Math.min(ms, 1500), newest.activatesAtMs);
-    const changes: Partial<Config>[] = [
-      { increment: 1 + (how % 7) },
-      { paused: !before.paused },
-      { tickMs: [500, 1000, 2000][how % 3] ?? 1000 },
-      { maxRowsPerSecond: before.maxRowsPerSecond === 0 ? 3 : 0 },
-    ];
-    const body = { ...before, ...changes[how % changes.length] };
-    this.#insertConfig(body, newest.version + 1, Math.ceil(earliest / stride) * stride);
+    const replicas = this.controlPlanes.filter(({ host }) => host.alive);
+    const inMs = how % 5 === 0 ? null : 300 + Math.min(ms, 1500);
+    const change = (before: Config): Config => {
+      const changes: Partial<Config>[] = [
+        { increment: 1 + (how % 7) },
+        { paused: !before.paused },
+        { tickMs: [500, 1000, 2000][how % 3] ?? 1000 },
+        { maxRowsPerSecond: before.maxRowsPerSecond === 0 ? 3 : 0 },
+      ];
+      return { ...before, ...changes[how % changes.length] };
+    };
+    for (const replica of how % 3 === 0 ? replicas : replicas.slice(0, 1)) {
+      void replica.configure(change, inMs, how % 2 === 0);
+    }
   }
 
-  #insertConfig(body: Config, version = 1, activatesAtMs = 0): void {
-    const { postgres, timeline } = this.#world;
+  /** What `ringfleet migrate` leaves. */
+  #insertFirstConfig(body: Config): void {
+    const { postgres } = this.#world;
     const document = {
       kind: "config" as const,
-      version,
-      activatesAtMs,
+      version: 1,
+      activatesAtMs: 0,
       createdAtMs: postgres.clock(),
-      createdBy: "operator",
-      reason: "simulated",
+      createdBy: "migrate",
+      reason: "initial",
       digest: configDigest(body),
       body,
     };
     const operator = { name: "operator", incarnation: 0 } as Host;
-    postgres.commitDirectly(operator, { kind: "version", document, base: version - 1, holder: "", term: 0 });
-    const message = JSON.stringify({
-      type: "version",
-      fleet: "00000000-0000-4000-8000-000000000001",
-      document,
-    });
-    timeline.after(5, () => this.#world.redis.publish("hints", message));
+    postgres.commitDirectly(operator, { kind: "version", document, base: 0, holder: "", term: 0 });
   }
 }
 

@@ -135,7 +135,9 @@ export class Judge implements Witness {
   }
 
   #published({ document, base, holder, term }: WriteOf<"version">, csn: number): void {
-    this.#documents.set(`${document.kind}/${document.version}`, { ...document, csn });
+    const key = `${document.kind}/${document.version}`;
+    if (this.#documents.has(key)) this.#fail("S6", `${key} is published twice`);
+    this.#documents.set(key, { ...document, csn });
     if (document.kind !== "ring") return;
     this.viewsPublished += 1;
     const what = `ring ${document.version} by ${holder} in term ${term}`;
@@ -248,7 +250,21 @@ export class Judge implements Witness {
     return items.filter(({ id }) => this.#worked.get(id)?.has(tick.tickMs) !== true).map(({ id }) => id);
   }
 
-  /** L1, L2: asked when faults are over. What keeps the newest ticks from being complete, or null. */
+  /** L1: the most ticks that one row has lost, from the first tick on that was worked whole. */
+  largestGap(): number {
+    const newest = this.#newest?.tickMs ?? 0;
+    const over = [...this.#ticks.values()]
+      .filter(({ tickMs }) => tickMs <= newest - OVER_AFTER_MS)
+      .sort((a, b) => a.tickMs - b.tickMs);
+    const lost = new Map<string, number>();
+    const begun = over.findIndex((tick) => this.unworked(tick).length === 0);
+    for (const tick of begun < 0 ? [] : over.slice(begun)) {
+      for (const id of this.unworked(tick)) lost.set(id, (lost.get(id) ?? 0) + 1);
+    }
+    return Math.max(0, ...lost.values());
+  }
+
+  /** L2: asked when faults are over. What keeps the newest ticks from being complete, or null. */
   unfinished(databaseNowMs: number): string | null {
     const ticks = [...this.#ticks.values()].sort((a, b) => b.tickMs - a.tickMs).slice(0, 4);
     const [newest] = ticks;
@@ -263,7 +279,7 @@ export class Judge implements Witness {
   }
 
   liveness(message: string): void {
-    this.#fail("L1", message);
+    this.#fail("L2", message);
   }
 
   rolledBackTo(csn: number): void {

@@ -6,7 +6,8 @@ const MOST_SEEDS = 1000;
 
 /** The recorded seed first; where the product has changed since, any of the first thousand. */
 async function firstFind(bug: PlantedBug): Promise<Outcome | null> {
-  for (const seed of [bug.foundBySeed, ...Array(MOST_SEEDS).keys()]) {
+  const seeds = [bug.foundBySeed, ...Array(MOST_SEEDS).keys()].filter((seed) => seed < MOST_SEEDS);
+  for (const seed of seeds) {
     const outcome = await simulate(seed, { bug });
     if (outcome.violations.some(({ rule }) => rule === bug.breaks)) return outcome;
   }

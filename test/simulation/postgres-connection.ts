@@ -64,9 +64,11 @@ export class PostgresConnection implements LongQueryable {
         host.after(engine.delay(0.3), () => (outcome === null ? reject(error) : resolve(outcome)));
       };
       const arrive = () => {
-        if (!engine.up) reply(null, new Error("connect ECONNREFUSED"));
-        else
+        if (engine.up) {
           engine.execute(host, name, (tx) => run(tx), limits, reply as Parameters<typeof engine.execute>[4]);
+        } else if (!engine.pool(arrive)) {
+          reply(null, new Error("connect ECONNREFUSED"));
+        }
       };
       host.after(limits.statementTimeoutMs + 500, () => reject(new Error("Query read timeout")));
       engine.timeline.after(engine.delay(0.3), () => {

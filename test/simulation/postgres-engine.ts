@@ -106,6 +106,8 @@ export class PostgresEngine {
   readonly #open = new Set<Transaction>();
   readonly #settle = new Map<Transaction, (outcome: unknown, error: Error | null) => void>();
   readonly #commitTimes: { csn: number; at: number }[] = [];
+  /** What a pooler holds till a new primary is there; null where callers hear at once that nobody is. */
+  #pooled: (() => void)[] | null = null;
   #clockOffsetMs: number;
   #stallMs = 0;
 
@@ -275,9 +277,16 @@ export class PostgresEngine {
     }
   }
 
-  /** An asynchronous standby takes over that lacks the last `lostMs` of commits. */
-  failOver(lostMs: number): void {
+  /** A statement that comes while the server is down. Returns whether a pooler takes it, to hand it on later. */
+  pool(deliver: () => void): boolean {
+    this.#pooled?.push(deliver);
+    return this.#pooled !== null;
+  }
+
+  /** An asynchronous standby takes over that lacks the last `lostMs` of commits; a pooler may stand in front. */
+  failOver(lostMs: number, isPooled: boolean): void {
     this.crash();
+    this.#pooled = isPooled ? [] : null;
     const keepAt = this.timeline.now - lostMs;
     let keep = this.csn;
     while (this.#commitTimes.length > 0) {
@@ -296,6 +305,9 @@ export class PostgresEngine {
 
   restart(): void {
     this.up = true;
+    const held = this.#pooled ?? [];
+    this.#pooled = null;
+    for (const deliver of held) this.timeline.after(this.delay(0.3), deliver);
   }
 }
 

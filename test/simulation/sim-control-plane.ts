@@ -1,3 +1,4 @@
+import { ConfigService } from "../../control-plane/config/config-service.js";
 import { Leadership } from "../../control-plane/leadership/leadership.js";
 import { Observer } from "../../control-plane/membership/observer.js";
 import { WorkerHash } from "../../control-plane/membership/worker-hash.js";
@@ -8,6 +9,7 @@ import { RingPublisher } from "../../control-plane/publish/ring-publisher.js";
 import { nextIncarnation } from "../../core/postgres/schema.js";
 import { HintSubscriber } from "../../core/redis/hint-subscriber.js";
 import { redisKeys } from "../../core/redis/keys.js";
+import { type Config, configSchema } from "../../core/versions/config.js";
 import { Host, SimLoop } from "./host.js";
 import { PostgresConnection } from "./postgres-connection.js";
 import { RedisClient } from "./redis-model.js";
@@ -23,6 +25,7 @@ export class SimControlPlane {
   readonly host: Host;
   readonly clients: RedisClient[] = [];
   #stop: (() => Promise<void>) | null = null;
+  #config: ConfigService | null = null;
 
   constructor(
     readonly world: World,
@@ -39,6 +42,24 @@ export class SimControlPlane {
       if (this.#stop === null) this.host.crash();
       else void this.#stop();
     });
+  }
+
+  /** PUT /v1/config on top of the highest one. What is refused stays undone. */
+  async configure(change: (before: Config) => Config, inMs: number | null, replace: boolean): Promise<void> {
+    try {
+      const [newest] = (await this.#config?.schedule())?.versions ?? [];
+      if (newest === undefined) return;
+      await this.#config?.change({
+        config: change(configSchema.parse(newest.document.body)),
+        wanted: inMs === null ? null : { inMs },
+        replace,
+        ifMatch: null,
+        createdBy: "operator",
+        reason: "simulated",
+      });
+    } catch (error) {
+      this.world.log(this.name, `config refused: ${String(error)}`);
+    }
   }
 
   async #start(): Promise<void> {
@@ -64,6 +85,7 @@ export class SimControlPlane {
     const subscriber = new RedisClient(host, world.redis);
     this.clients.push(redis, subscriber);
     const monotonicNow = host.now;
+    this.#config = new ConfigService({ db, redis: redis.asRedis, keys, fleet: FLEET, log });
     const newest = new NewestVersions(db, SLOTS);
     const slotRows = new SlotRowsCache({
       db,

@@ -22,6 +22,8 @@ export interface Outcome {
   /** Steps of virtual time: statements, turns at the server, commits, messages, timers. */
   events: number;
   rowsWorked: number;
+  /** The most ticks that one row lost. */
+  largestGap: number;
   ticksSealed: number;
   viewsPublished: number;
   virtualMs: number;
@@ -77,6 +79,7 @@ export async function simulate(seed: number, options: RunOptions = {}): Promise<
     violations: judge.violations,
     events: timeline.steps,
     rowsWorked: judge.rowsWorked,
+    largestGap: judge.largestGap(),
     ticksSealed: judge.ticksSealed,
     viewsPublished: judge.viewsPublished,
     virtualMs: timeline.now,

@@ -41,6 +41,8 @@ const STATEMENTS: [name: string, sign: RegExp, model: Model][] = [
   ["readWorkEvidence", /AS "hasRows"/, readWorkEvidence],
   ["countSlotRows", /GROUP BY slot/, countSlotRows],
   ["publishRing", /INSERT INTO versions.*SELECT 'ring'/, publishRing],
+  ["publishConfig", /INSERT INTO versions.*SELECT 'config', \$1/, publishConfig],
+  ["readConfigSchedule", /AS "nowMs", document\.\*/, readConfigSchedule],
   [
     "readHighestVersions",
     /coalesce\(max\(version\), 0\) FROM versions WHERE kind = 'ring'\) AS ring/,
@@ -456,6 +458,55 @@ function* publishRing(
   };
   tx.writes.push({ kind: "version", document, base, holder, term });
   return [document];
+}
+
+/** Base and time are checked by the snapshot; of two at once the primary key lets one through. */
+function* publishConfig(
+  engine: PostgresEngine,
+  tx: Transaction,
+  text: string,
+  values: readonly unknown[],
+): Statement<Row[]> {
+  const [base, activatesAtMs, digest, body, createdBy, reason] = values as [
+    number,
+    number,
+    string,
+    string,
+    string,
+    string,
+  ];
+  yield "turn";
+  const highest = documentsOf(engine, engine.csn, "config")[0]?.version ?? 0;
+  if (text.includes("$1::bigint = (SELECT coalesce(max(version)") && base !== highest) return [];
+  if (text.includes("> clock_timestamp()") && activatesAtMs <= engine.clock()) return [];
+  const version = base + 1;
+  yield "turn";
+  yield { lock: uniqueLock(engine, `config/${version}`), mode: "exclusive" };
+  // A unique violation, which the store takes for a refusal.
+  if (documentsOf(engine, engine.csn, "config").some((document) => document.version === version)) return [];
+  const document: VersionDocument & Row = {
+    kind: "config",
+    version,
+    activatesAtMs,
+    createdAtMs: engine.clock(),
+    createdBy,
+    reason,
+    digest,
+    body: JSON.parse(body) as unknown,
+  };
+  tx.writes.push({ kind: "version", document, base, holder: "", term: 0 });
+  return [document];
+}
+
+/** The ruling config and all above it, beside the time. */
+function* readConfigSchedule(engine: PostgresEngine): Statement<Row[]> {
+  yield "turn";
+  const nowMs = engine.clock();
+  const ruling = activeConfig(engine, engine.csn, nowMs)?.version ?? 0;
+  const documents = documentsOf(engine, engine.csn, "config").filter(({ version }) => version >= ruling);
+  const common = { nowMs, delivered: false };
+  if (documents.length === 0) return [{ ...common, version: null }];
+  return documents.map((document) => ({ ...common, ...document }));
 }
 
 function* readHighest(engine: PostgresEngine): Statement<Row[]> {
