@@ -46,7 +46,7 @@ async function expectUnmoved(fleetTest: FleetTest, from: number, views: number):
   expectNothingLost(report);
 }
 
-test("Redis flushed, then stopped for 10 s: no tick lost, no ring change", async () => {
+test.runIf(ALL)("Redis flushed, then stopped for 10 s: no tick lost, no ring change", async () => {
   await withFleet(stores, { rows: 120 }, async (fleetTest) => {
     const views = await startFleet(fleetTest);
     const from = await fleetTest.nextTick();

@@ -2,10 +2,16 @@ import { readFile } from "node:fs/promises";
 import { setTimeout as sleep } from "node:timers/promises";
 import { fileURLToPath } from "node:url";
 import { afterAll, beforeAll, expect, test } from "vitest";
-import { type AuditReport, gapsByRow } from "../harness/audit.js";
+import { gapsByRow } from "../harness/audit.js";
 import { expectedOwners } from "../harness/expected-owners.js";
 import { type FleetProcess, waitFor } from "../harness/fleet.js";
-import { expectNothingLost, expectSafe, type FleetTest, withFleet } from "../harness/fleet-test.js";
+import {
+  expectNothingLost,
+  expectSafe,
+  type FleetTest,
+  largestGap,
+  withFleet,
+} from "../harness/fleet-test.js";
 import { measured } from "../harness/measured.js";
 import { startTestStores, type TestStores } from "../harness/stores.js";
 
@@ -17,9 +23,14 @@ afterAll(async () => {
   await stores.close();
 });
 
-const OVERRUN_MS = process.env["FAULTS"] === "all" ? 20_000 : 12_000;
+/** `npm run faults` runs everything, and for longer; in `npm test` other tests stand for some of it. */
+const ALL = process.env["FAULTS"] === "all";
+const OVERRUN_MS = ALL ? 20_000 : 8000;
 
 const NAMES = ["worker-1", "worker-2", "worker-3"];
+/** A row that raises is tried again every 10 s: it is back a tick later at most. */
+const RETRIED_MS = 11_000;
+const CONTENDED = "ringfleet_contended_chunks_total";
 
 /** A fleet of 3 workers, of which the first is about to suffer. */
 async function startFleet(test: FleetTest, env: Record<string, string> = {}): Promise<FleetProcess> {
@@ -31,8 +42,10 @@ async function startFleet(test: FleetTest, env: Record<string, string> = {}): Pr
   return victim;
 }
 
-function largestGap(report: AuditReport): number {
-  return Math.max(0, ...gapsByRow(report).values());
+async function metric(worker: FleetProcess, name: string): Promise<number> {
+  const text = await (await fetch(`${await worker.url()}/metrics`)).text();
+  const line = text.split("\n").find((each) => each.startsWith(`${name} `));
+  return Number(line?.slice(name.length + 1));
 }
 
 test("SIGSTOP for 10 s, then CONT: 3 ticks at most, nothing stale is written, back within 3 s", async () => {
@@ -53,11 +66,11 @@ test("SIGSTOP for 10 s, then CONT: 3 ticks at most, nothing stale is written, ba
     const workingMs = Date.now() - continuedAt;
     await fleet.untilTick(await nextTick());
     const report = await judge(from);
+    expectSafe(report);
     measured(
       "worker stopped for 10 s (SIGSTOP), then continued",
       `${largestGap(report)} ticks unworked, seated again after ${backMs} ms, at work after ${workingMs} ms`,
     );
-    expectSafe(report);
     expect(largestGap(report)).toBeLessThanOrEqual(3);
     expect(report.lost.filter(({ tick }) => tick >= stopped)).toEqual([]);
     expect(backMs).toBeLessThanOrEqual(3000);
@@ -91,7 +104,7 @@ test("an event loop blocked for 5 s: /livez fails meanwhile, the same gap, no st
   });
 });
 
-test("SIGTERM: nothing is lost, gone within 3 s", async () => {
+test.runIf(ALL)("SIGTERM: nothing is lost, gone within 3 s", async () => {
   await withFleet(stores, { rows: 150 }, async (fleetTest) => {
     const { fleet, nextTick, judge } = fleetTest;
     const victim = await startFleet(fleetTest);
@@ -110,33 +123,38 @@ test("SIGTERM: nothing is lost, gone within 3 s", async () => {
   });
 });
 
-test("killed and started again under its name within 1 s: it takes its own seat, nothing is doubled", async () => {
-  await withFleet(stores, { rows: 150 }, async (fleetTest) => {
-    const { fleet, nextTick, judge } = fleetTest;
-    const victim = await startFleet(fleetTest);
-    const owners = expectedOwners((await fleet.ringVersions()).at(-1)?.body as never);
-    const from = await nextTick();
-    await sleep(300);
-    victim.signal("SIGKILL");
-    await victim.exited;
-    await sleep(300);
-    const again = fleet.worker(victim.name);
-    await waitFor("its seat", () => again.find(/took a seat/), 10_000, again);
-    await fleet.untilTick((await nextTick()) + 1000);
-    expect(expectedOwners((await fleet.ringVersions()).at(-1)?.body as never), "slots moved").toEqual(owners);
-    const report = await judge(from);
-    expectSafe(report);
-    measured(
-      "worker killed and started again under its name within 1 s",
-      `${largestGap(report)} ticks unworked, 0 slots moved`,
-    );
-    expect(largestGap(report)).toBeLessThanOrEqual(3);
-  });
-});
+test.runIf(ALL)(
+  "killed and started again under its name within 1 s: it takes its own seat, nothing is doubled",
+  async () => {
+    await withFleet(stores, { rows: 150 }, async (fleetTest) => {
+      const { fleet, nextTick, judge } = fleetTest;
+      const victim = await startFleet(fleetTest);
+      const owners = expectedOwners((await fleet.ringVersions()).at(-1)?.body as never);
+      const from = await nextTick();
+      await sleep(300);
+      victim.signal("SIGKILL");
+      await victim.exited;
+      await sleep(300);
+      const again = fleet.worker(victim.name);
+      await waitFor("its seat", () => again.find(/took a seat/), 10_000, again);
+      await fleet.untilTick((await nextTick()) + 1000);
+      expect(expectedOwners((await fleet.ringVersions()).at(-1)?.body as never), "slots moved").toEqual(
+        owners,
+      );
+      const report = await judge(from);
+      expectSafe(report);
+      measured(
+        "worker killed and started again under its name within 1 s",
+        `${largestGap(report)} ticks unworked, 0 slots moved`,
+      );
+      expect(largestGap(report)).toBeLessThanOrEqual(3);
+    });
+  },
+);
 
 test("a slice that takes longer than a tick: no overlap, overruns counted, no tail starves, bounded memory", async () => {
   await withFleet(stores, { rows: 20_000 }, async (fleetTest) => {
-    const { fleet, nextTick } = fleetTest;
+    const { fleet, nextTick, judge } = fleetTest;
     fleet.controlPlane("control-1");
     const worker = fleet.worker("worker-1");
     await fleet.untilSeated(["worker-1"]);
@@ -146,12 +164,7 @@ test("a slice that takes longer than a tick: no overlap, overruns counted, no ta
       BEGIN PERFORM pg_sleep(0.5); RETURN NULL; END $$;
       CREATE TRIGGER slow BEFORE UPDATE ON work_items FOR EACH STATEMENT EXECUTE FUNCTION slow()`);
     const from = await nextTick();
-    const late = async () =>
-      Number(
-        /ringfleet_ticks_total\{result="late"\} (\d+)/.exec(
-          await (await fetch(`${await worker.url()}/metrics`)).text(),
-        )?.[1],
-      );
+    const late = () => metric(worker, 'ringfleet_ticks_total{result="late"}');
     const lateBefore = await late();
     await fleet.untilTick(from + OVERRUN_MS);
     const { rows: overlaps } = await fleet.client.query(
@@ -161,10 +174,7 @@ test("a slice that takes longer than a tick: no overlap, overruns counted, no ta
       [from / 1000],
     );
     expect(overlaps, "ticks that another one overtook").toEqual([]);
-    const { rows: doubled } = await fleet.client.query(
-      "SELECT id, tick FROM audit GROUP BY 1, 2 HAVING count(*) > 1 LIMIT 5",
-    );
-    expect(doubled).toEqual([]);
+    expectSafe(await judge(from));
     const { rows: ages } = await fleet.client.query<{ oldest: number }>(
       "SELECT (extract(epoch FROM clock_timestamp() - min(lasttick)))::float8 AS oldest FROM work_items",
     );
@@ -185,6 +195,7 @@ test("a poison row and a row locked by somebody's session cost themselves only",
   await withFleet(stores, { rows: 300 }, async (fleetTest) => {
     const { fleet, nextTick, judge } = fleetTest;
     await startFleet(fleetTest);
+    const workers = () => fleet.processes.filter(({ name }) => NAMES.includes(name));
     const { rows } = await fleet.client.query<{ id: string }>(
       "SELECT id::text AS id FROM work_items ORDER BY md5(id::text) LIMIT 2",
     );
@@ -204,9 +215,11 @@ test("a poison row and a row locked by somebody's session cost themselves only",
         fleet.processes.some((process) => process.find(new RegExp(`row ${poison} is left out: .*poison`))),
       5000,
     );
-    const freed = await nextTick();
+    const contended = await Promise.all(workers().map((worker) => metric(worker, CONTENDED)));
+    expect(Math.max(...contended), "the locked row is reported").toBeGreaterThan(0);
     await fleet.client.query("ALTER TABLE work_items DROP CONSTRAINT poison");
-    await fleet.untilTick((await nextTick()) + 12_000);
+    const freed = await nextTick();
+    await fleet.untilTick(freed + RETRIED_MS + 3000);
     const report = await judge(from);
     expectSafe(report);
     const gaps = gapsByRow(report);
@@ -214,8 +227,10 @@ test("a poison row and a row locked by somebody's session cost themselves only",
     const bystanderGap = Math.max(0, ...bystanders.map(([, gap]) => gap));
     expect(bystanderGap, "ticks that other rows lost").toBeLessThanOrEqual(1);
     measured("poison row, and a row locked for 5 s", `other rows lost ${bystanderGap} ticks at most`);
-    const lateLoss = report.lost.filter(({ id, tick }) => id === poison && tick > freed + 12_000);
+    expect(gaps.get(poison), "the poison row was left out").toBeGreaterThanOrEqual(4);
+    expect(gaps.get(locked), "the locked row was left out").toBeGreaterThanOrEqual(3);
+    const lateLoss = report.lost.filter(({ id, tick }) => id === poison && tick > freed + RETRIED_MS);
     expect(lateLoss, "the poison row works again").toEqual([]);
-    expect(report.lost.filter(({ id, tick }) => id === locked && tick > freed)).toEqual([]);
+    expect(report.lost.filter(({ id, tick }) => id === locked && tick >= freed)).toEqual([]);
   });
 });

@@ -1,5 +1,5 @@
 import type pg from "pg";
-import { expectedOwners, expectedSlot } from "./expected-owners.js";
+import { expectedSeats, expectedSlot } from "./expected-owners.js";
 
 /**
  * Watches work_items from outside: a statement-level trigger writes every change to a table of its own. The
@@ -48,12 +48,16 @@ export interface AuditReport {
   doubled: string[];
   /** (row, tick) pairs never written although the row was there, and the machine itself kept up. */
   lost: { id: string; tick: number }[];
-  /** Writes by another than the owner under the view sealed for the tick. */
+  /** Writes by another process than the owner under the view sealed for the tick; a name alone doesn't make it one. */
   foreign: string[];
   /** Writes that changed the value by other than the sealed config's increment, or whose row's tick fell. */
   wrong: string[];
   /** Ticks sealed under another config than the highest that was active by then, or off its grid. */
   unscheduled: string[];
+  /** Ticks sealed with an older ring or config than an earlier tick, or with a ring that wasn't active yet. */
+  regressed: string[];
+  /** Writes that came later than a tick may be worked and a statement may take: ticks worked off afterwards. */
+  replayed: string[];
   /** Ticks that the control probe missed as well. */
   excusedTicks: number;
 }
@@ -68,6 +72,15 @@ interface AuditRow {
   application: string;
   at: number;
 }
+
+interface SealedRow {
+  tick: number;
+  ring: number;
+  config: number;
+}
+
+/** A tick may be worked until this long after the next boundary (docs/reliability.md); a statement takes as long again. */
+const EXTRA_LAG_MS = 500;
 
 export interface AuditWindow {
   /** Epoch ms of the database's clock; ticks from `from` up to and including `to` are judged. */
@@ -88,7 +101,7 @@ export async function judgeAudit(client: pg.ClientBase, window: AuditWindow): Pr
      FROM audit WHERE tick >= to_timestamp($1) AND tick <= to_timestamp($2)`,
     [window.from / 1000, window.to / 1000],
   );
-  const { rows: sealed } = await client.query<{ tick: number; ring: number; config: number }>(
+  const { rows: sealed } = await client.query<SealedRow>(
     `SELECT ${EPOCH_MS("tick")} AS tick, ring::int, config::int FROM ticks
      WHERE tick >= to_timestamp($1) AND tick <= to_timestamp($2)`,
     [window.from / 1000, window.to / 1000],
@@ -109,6 +122,8 @@ export async function judgeAudit(client: pg.ClientBase, window: AuditWindow): Pr
     foreign: [],
     wrong: [],
     unscheduled: [],
+    regressed: regressed(sealed, documents.ringActivation),
+    replayed: [],
     excusedTicks: 0,
   };
   for (const write of writes) {
@@ -122,9 +137,15 @@ export async function judgeAudit(client: pg.ClientBase, window: AuditWindow): Pr
       report.wrong.push(`${where}: the tick is not sealed`);
       continue;
     }
-    const owner = documents.owners(tick.ring)[expectedSlot(write.id)];
-    if (owner !== write.worker) report.foreign.push(`${where}: ring ${tick.ring} names ${owner}`);
-    const increment = documents.increment(tick.config);
+    const owner = documents.owners(tick.ring)[expectedSlot(write.id)] ?? null;
+    const process = owner === null ? null : `ringfleet/${owner.worker}/${owner.incarnation}`;
+    if (owner?.worker !== write.worker || process !== write.application) {
+      report.foreign.push(`${where}, as ${write.worker}: ring ${tick.ring} names ${process}`);
+    }
+    const { increment, tickMs } = documents.config(tick.config);
+    const lateMs = write.at - write.tick;
+    if (lateMs > 2 * (tickMs + EXTRA_LAG_MS))
+      report.replayed.push(`${where}: ${lateMs} ms after its boundary`);
     if (write.new_value - write.old_value !== increment) {
       report.wrong.push(`${where}: ${write.old_value} -> ${write.new_value}, config ${tick.config}`);
     }
@@ -146,6 +167,25 @@ export async function judgeAudit(client: pg.ClientBase, window: AuditWindow): Pr
     else report.lost.push(...missing.map(({ id }) => ({ id, tick })));
   }
   return report;
+}
+
+/** S6: of sealed ticks in the order of time, none has an older version than the one before. */
+function regressed(
+  sealed: readonly SealedRow[],
+  ringActivation: (version: number) => number | undefined,
+): string[] {
+  const found: string[] = [];
+  let before: SealedRow | null = null;
+  for (const tick of [...sealed].sort((a, b) => a.tick - b.tick)) {
+    const what = `${new Date(tick.tick).toISOString()}: ring ${tick.ring}, config ${tick.config}`;
+    if (before !== null && (tick.ring < before.ring || tick.config < before.config)) {
+      found.push(`${what}, after ring ${before.ring}, config ${before.config}`);
+    }
+    const activatesAt = ringActivation(tick.ring);
+    if (activatesAt === undefined || activatesAt > tick.tick) found.push(`${what}: the ring wasn't active`);
+    before = tick;
+  }
+  return found;
 }
 
 interface ScheduledConfig {
@@ -179,22 +219,24 @@ async function readDocuments(client: pg.ClientBase) {
     `SELECT kind, version::int, body, ${EPOCH_MS("activates_at")} AS "activatesAt" FROM versions`,
   );
   const bodies = new Map(rows.map((row) => [`${row.kind}/${row.version}`, row.body as unknown]));
-  const owners = new Map<number, (string | null)[]>();
+  const owners = new Map<number, ReturnType<typeof expectedSeats>>();
+  const activations = new Map(rows.map((row) => [`${row.kind}/${row.version}`, row.activatesAt]));
   return {
+    ringActivation: (version: number) => activations.get(`ring/${version}`),
     configs: rows
       .filter(({ kind }) => kind === "config")
       .map(({ version, activatesAt, body }): ScheduledConfig => {
         return { version, activatesAt, tickMs: (body as { tickMs: number }).tickMs };
       }),
-    owners(version: number): (string | null)[] {
+    owners(version: number): ReturnType<typeof expectedSeats> {
       const known =
         owners.get(version) ??
-        expectedOwners(bodies.get(`ring/${version}`) as Parameters<typeof expectedOwners>[0]);
+        expectedSeats(bodies.get(`ring/${version}`) as Parameters<typeof expectedSeats>[0]);
       owners.set(version, known);
       return known;
     },
-    increment(version: number): number {
-      return (bodies.get(`config/${version}`) as { increment: number }).increment;
+    config(version: number): { increment: number; tickMs: number } {
+      return bodies.get(`config/${version}`) as { increment: number; tickMs: number };
     },
   };
 }

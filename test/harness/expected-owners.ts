@@ -7,8 +7,14 @@ const SLOTS = 16384;
 const VNODES = 4;
 const NOBODY = -1;
 
+interface Seat {
+  seat: number;
+  worker: string;
+  incarnation: number;
+}
+
 interface ViewBody {
-  seats: { seat: number; worker: string; incarnation: number }[];
+  seats: Seat[];
   exceptions: [number, number, number][];
 }
 
@@ -22,8 +28,8 @@ function pointsOf(seat: number): number[] {
   return points;
 }
 
-/** Worker name of each slot under a view's body; null where nobody owns it. */
-export function expectedOwners(body: ViewBody): (string | null)[] {
+/** The seat that owns each slot under a view's body; null where nobody does. */
+export function expectedSeats(body: ViewBody): (Seat | null)[] {
   const circle = body.seats
     .flatMap(({ seat }) => pointsOf(seat).map((point) => ({ point, seat })))
     .sort((a, b) => a.point - b.point);
@@ -35,8 +41,13 @@ export function expectedOwners(body: ViewBody): (string | null)[] {
     seats[slot] = (circle[next] ?? circle[0])?.seat ?? NOBODY;
   }
   for (const [first, count, seat] of body.exceptions) seats.fill(seat, first, first + count);
-  const names = new Map(body.seats.map(({ seat, worker }) => [seat, worker]));
-  return seats.map((seat) => names.get(seat) ?? null);
+  const byNumber = new Map(body.seats.map((seat) => [seat.seat, seat]));
+  return seats.map((seat) => byNumber.get(seat) ?? null);
+}
+
+/** Worker name of each slot under a view's body; null where nobody owns it. */
+export function expectedOwners(body: ViewBody): (string | null)[] {
+  return expectedSeats(body).map((seat) => seat?.worker ?? null);
 }
 
 /** The slot of a row: the top 14 bits of md5 over its id as text. */

@@ -7,7 +7,7 @@ import { migrate } from "../../core/postgres/schema.js";
 import { type Config, DEFAULT_CONFIG } from "../../core/versions/config.js";
 import { configDigest } from "../../core/versions/digest.js";
 import { insertInitialConfig } from "../../core/versions/version-store.js";
-import { type AuditReport, installAudit, judgeAudit } from "./audit.js";
+import { type AuditReport, gapsByRow, installAudit, judgeAudit } from "./audit.js";
 import { ControlProbe } from "./control-probe.js";
 import { Fleet } from "./fleet.js";
 import type { TestStores } from "./stores.js";
@@ -110,11 +110,13 @@ export async function withFleet(
   }
 }
 
-/** S1, S2, S3 for every (row, tick): nothing doubled, nobody but the owner, the sealed config's increment. */
+/** S1, S2, S3, S6, S7: nothing doubled, no process but the owner, the sealed config's increment, no way back. */
 export function expectSafe(report: AuditReport): void {
   expect(report.doubled.slice(0, 5), "S1: no row twice for one tick").toEqual([]);
   expect(report.foreign.slice(0, 5), "S2: only the owner under the sealed view").toEqual([]);
   expect(report.wrong.slice(0, 5), "S3: only what the sealed config says").toEqual([]);
+  expect(report.regressed.slice(0, 5), "S6: sealed versions never go back").toEqual([]);
+  expect(report.replayed.slice(0, 5), "no tick is worked off long after its time").toEqual([]);
 }
 
 /** S4: not one (row, tick) is lost, beyond what the machine itself missed, and that is at most 1%. */
@@ -123,6 +125,16 @@ export function expectNothingLost(report: AuditReport): void {
     report.lost.slice(0, 5).map(({ id, tick }) => `${id} at ${new Date(tick).toISOString()}`),
     `S4: no tick lost (${report.lost.length} are)`,
   ).toEqual([]);
+  expectMachineKeptUp(report);
+}
+
+/** The most ticks that one row lost, for a fault that may cost some. */
+export function largestGap(report: AuditReport): number {
+  expectMachineKeptUp(report);
+  return Math.max(0, ...gapsByRow(report).values());
+}
+
+function expectMachineKeptUp(report: AuditReport): void {
   expect(report.excusedTicks, "ticks that the machine missed").toBeLessThanOrEqual(
     Math.max(1, Math.floor(report.ticks / 100)),
   );
@@ -132,6 +144,7 @@ function summaryOf(report: AuditReport, machineMissed: number): string {
   return (
     `audit: ${report.ticks} ticks, ${report.rows} rows, ${report.writes} writes, ${report.lost.length} lost, ` +
     `${report.doubled.length} doubled, ${report.foreign.length} foreign, ${report.wrong.length} wrong, ` +
+    `${report.regressed.length} regressed, ${report.replayed.length} replayed, ` +
     `${report.excusedTicks} ticks excused (the machine missed ${machineMissed})`
   );
 }

@@ -76,6 +76,16 @@ test(
         const counts = new Map<string, number>();
         let judged = await fleetTest.nextTick();
         let ticks = 0;
+        const judgeUpTo = async (newest: number) => {
+          const report = await judgeAudit(soak.judge, { from: judged, to: newest - 2000 });
+          expectSafe(report);
+          ticks += report.ticks;
+          judged = newest - 1000;
+          await soak.judge.query("DELETE FROM audit WHERE tick < to_timestamp($1)", [judged / 1000]);
+          const everybody = [...witnesses, ...soak.workers, ...soak.controls];
+          const alone = everybody.filter((each) => each.hasExited).map(({ name }) => name);
+          expect(alone, "processes that ended by themselves").toEqual([]);
+        };
         const endsAt = Date.now() + MINUTES * 60_000;
         while (Date.now() < endsAt) {
           const fault = FAULTS[random.below(FAULTS.length)];
@@ -88,18 +98,9 @@ test(
           for (const [index, witness] of witnesses.entries())
             samples[index]?.push(await footprintOf(witness));
           const newest = await soak.untilWorking();
-          if (newest - judged < 60_000) continue;
-          const report = await judgeAudit(soak.judge, { from: judged, to: newest - 2000 });
-          expectSafe(report);
-          ticks += report.ticks;
-          judged = newest - 1000;
-          await soak.judge.query("DELETE FROM audit WHERE tick < to_timestamp($1)", [judged / 1000]);
-          expect(
-            witnesses.some((witness) => witness.hasExited),
-            "a process that ended by itself",
-          ).toBe(false);
+          if (newest - judged >= 60_000) await judgeUpTo(newest);
         }
-        await soak.untilWorking();
+        await judgeUpTo(await soak.untilWorking());
         const slopes = samples.map(slope);
         await waitFor(
           "connections back at the baseline",
