@@ -9,7 +9,7 @@ import { RingPublisher } from "../../control-plane/publish/ring-publisher.js";
 import { nextIncarnation } from "../../core/postgres/schema.js";
 import { HintSubscriber } from "../../core/redis/hint-subscriber.js";
 import { redisKeys } from "../../core/redis/keys.js";
-import { type Config, configSchema } from "../../core/versions/config.js";
+import type { Config } from "../../core/versions/config.js";
 import { Host, SimLoop } from "./host.js";
 import { PostgresConnection } from "./postgres-connection.js";
 import { RedisClient } from "./redis-model.js";
@@ -48,9 +48,10 @@ export class SimControlPlane {
   async configure(change: (before: Config) => Config, inMs: number | null, replace: boolean): Promise<void> {
     try {
       const [newest] = (await this.#config?.schedule())?.versions ?? [];
-      if (newest === undefined) return;
+      const before = newest?.config ?? null;
+      if (before === null) return;
       await this.#config?.change({
-        config: change(configSchema.parse(newest.document.body)),
+        config: change(before),
         wanted: inMs === null ? null : { inMs },
         replace,
         ifMatch: null,
