@@ -116,6 +116,20 @@ describe("maxRows bounds a tick", () => {
     expect(await workedOften(1)).toBe(100);
   });
 
+  test.each([
+    ["one statement", 2000],
+    ["several", 20_000],
+  ])("each row has its turn, in a slice of %s, and every tick is done", async (_what, count) => {
+    await insertRows(count);
+    const maxRows = count / 10;
+    for (let tick = 1; tick <= 16; tick += 1) {
+      expect(await runTick(5000, { maxRows })).toMatchObject({ rows: maxRows, complete: true });
+    }
+    expect(await workedOften(1)).toBe(count);
+    // How the slice is cut was known before, and is as it was.
+    expect(await runTick(5000)).toMatchObject({ rows: count, complete: true });
+  });
+
   test("also the rows around one that raises", async () => {
     await insertRows(1000, OLD);
     const overflows =

@@ -9,7 +9,7 @@ import { statementsSeen } from "./store-model.js";
  */
 const MODELLED: Record<string, string[]> = {
   openTick: ["b303cfc8a020"],
-  workRows: ["b0c085d58c0c", "176ce54bd95b", "d9e023357ec3", "4cbbb208b27d", "65fd1099a062", "8be9468c853d"],
+  workRows: ["b0c085d58c0c", "176ce54bd95b", "50fc89852636", "c87199047240", "65fd1099a062", "8be9468c853d"],
   publishRing: ["c3478bd048c4"],
   publishConfig: ["eb9a8988a89a"],
   readConfigSchedule: ["6220ed98e99a"],

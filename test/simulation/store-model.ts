@@ -253,7 +253,7 @@ function proofStands(
 }
 
 /**
- * Rows in the order of slot and id. A row that another transaction has locked is waited for (or skipped), and
+ * Rows in the order of slot and id, with a bound those first whose tick is oldest. A row that another transaction has locked is waited for (or skipped), and
  * what has changed since the snapshot is checked again by the row's own columns only.
  */
 function* workRows(
@@ -288,7 +288,14 @@ function* workRows(
     );
   };
   let worked = 0;
-  for (const item of [...engine.items]) {
+  const waitingSince = (item: Item) => stateAt(item, snapshot)?.lasttick ?? Number.POSITIVE_INFINITY;
+  const items = [...engine.items];
+  if (text.includes("ORDER BY lasttick")) {
+    items.sort((a, b) =>
+      waitingSince(a) === waitingSince(b) ? 0 : waitingSince(a) < waitingSince(b) ? -1 : 1,
+    );
+  }
+  for (const item of items) {
     if (worked >= limit) break;
     if (!slots.has(item.slot) || excluded.includes(item.id) || ids?.includes(item.id) === false) continue;
     const seen = stateAt(item, snapshot);

@@ -27,7 +27,7 @@ export interface TickPlan {
 
 export interface TickOutcome {
   rows: number;
-  /** All chunks were reached and no statement ran out of time. */
+  /** All chunks were reached, or as many rows were worked as may be, and no statement ran out of time. */
   complete: boolean;
   /** Slots taken over late, because their predecessor was late with the tick before. */
   handoverWaits: number;
@@ -60,6 +60,10 @@ function partsByWaiting(waiting: ReadonlySet<number>, previousTick: string | nul
           { slots: slots.filter((slot) => !waiting.has(slot)), notBefore: null },
           { slots: slots.filter((slot) => waiting.has(slot)), notBefore: previousTick },
         ];
+}
+
+function isFull({ maxRows }: TickPlan, { rows }: TickOutcome): boolean {
+  return maxRows !== null && rows >= maxRows;
 }
 
 /** Works one tick of a slice after the other, and remembers between ticks how best to cut and order it. */
@@ -97,10 +101,12 @@ export class TickWork {
     await this.#pass(plan, partsByWaiting(waiting, plan.previousTick), outcome, left);
     if (waiting.size > 0 && outcome.complete) await this.#handOver(plan, waiting, outcome, left, startedAt);
     await this.#retryFailing(plan, outcome);
-    if (outcome.complete && plan.slice.slots.length > 0) {
+    // A tick that its bound has ended doesn't tell how many rows there are.
+    const sawAll = outcome.complete && !isFull(plan, outcome);
+    if (sawAll && plan.slice.slots.length > 0) {
       this.#rowsPerSlot = outcome.rows / plan.slice.slots.length;
     }
-    this.#chunks = fitChunks(this.#chunks, outcome.complete ? this.#rowsPerSlot : null);
+    this.#chunks = fitChunks(this.#chunks, sawAll ? this.#rowsPerSlot : null);
     if (outcome.contendedChunks > 0) this.#contendedTicks = CONTENDED_TICKS;
     else if (this.#contendedTicks > 0) this.#contendedTicks -= 1;
     return outcome;
@@ -127,13 +133,14 @@ export class TickWork {
       for (const { slots, notBefore } of partsOf(chunk)) {
         if (slots.length === 0) continue;
         const rowsLeft = plan.maxRows === null ? null : plan.maxRows - outcome.rows;
-        const isOver = left() <= 0 || (rowsLeft !== null && rowsLeft <= 0);
+        const isBounded = isFull(plan, outcome);
+        const isOver = isBounded || left() <= 0;
         const result = isOver ? null : await this.#work(plan, slots, notBefore, outcome, rowsLeft);
         if (result !== null) chunk.rows = result.timedOut ? null : (chunk.rows ?? 0) + result.rows;
         if (result !== null && !result.timedOut) continue;
         // The next tick starts here, so that no tail starves.
         this.#firstSlot = chunk.slots[0] ?? 0;
-        outcome.complete = false;
+        if (!isBounded) outcome.complete = false;
         return;
       }
     }
@@ -174,7 +181,8 @@ export class TickWork {
     left: () => number,
     startedAt: number,
   ): Promise<void> {
-    while (outcome.complete && (await hasUnworkedRows(this.#db, plan.waiting, plan.order.tick))) {
+    const goesOn = () => outcome.complete && !isFull(plan, outcome);
+    while (goesOn() && (await hasUnworkedRows(this.#db, plan.waiting, plan.order.tick))) {
       outcome.handoverWaits += 1;
       const patient = this.#clock.now() - startedAt < plan.handoverMs;
       if (patient) await this.#clock.sleep(HANDOVER_POLL_MS);

@@ -20,8 +20,9 @@ export interface WorkScope {
   notBefore?: string;
   /** Only these ids (as text). */
   ids?: readonly string[];
-  /** Leave out rows that somebody has locked, and work at most `limit` rows. */
+  /** Leave out rows that somebody has locked. */
   skipLocked?: boolean;
+  /** Work at most so many rows, first those that have waited longest. */
   limit?: number;
 }
 
@@ -54,8 +55,9 @@ export async function workRows(db: Queryable, order: WorkOrder, scope: WorkScope
   }
   const limit = scope.limit === undefined ? "" : `LIMIT ${parameter(scope.limit)}`;
   const lock = `FOR NO KEY UPDATE${scope.skipLocked === true ? " SKIP LOCKED" : ""}`;
+  const first = scope.limit === undefined ? "" : "lasttick, ";
   const text = `WITH free AS MATERIALIZED (
-      SELECT id FROM work_items WHERE ${where} AND ${proof} ORDER BY slot, id ${limit} ${lock})
+      SELECT id FROM work_items WHERE ${where} AND ${proof} ORDER BY ${first}slot, id ${limit} ${lock})
     UPDATE work_items ${set} FROM free
     WHERE work_items.id = free.id AND work_items.lasttick < $2::timestamptz AND ${proof}`;
   return (await db.query(text, values)).rowCount;
