@@ -1,4 +1,5 @@
 import type pg from "pg";
+import { type Config, DEFAULT_CONFIG } from "../../core/versions/config.js";
 import { expectedSeats, expectedSlot } from "./expected-owners.js";
 
 /**
@@ -50,7 +51,10 @@ export interface AuditReport {
   lost: { id: string; tick: number }[];
   /** Writes by another process than the owner under the view sealed for the tick; a name alone doesn't make it one. */
   foreign: string[];
-  /** Writes that changed the value by other than the sealed config's increment, or whose row's tick fell. */
+  /**
+   * What the sealed config doesn't say: another increment, work while paused, more rows of a worker than its bound;
+   * and rows whose tick fell.
+   */
   wrong: string[];
   /** Ticks sealed under another config than the highest that was active by then, or off its grid. */
   unscheduled: string[];
@@ -142,22 +146,25 @@ export async function judgeAudit(client: pg.ClientBase, window: AuditWindow): Pr
     if (owner?.worker !== write.worker || process !== write.application) {
       report.foreign.push(`${where}, as ${write.worker}: ring ${tick.ring} names ${process}`);
     }
-    const { increment, tickMs } = documents.config(tick.config);
+    const { increment, paused, tickMs } = documents.config(tick.config);
     const lateMs = write.at - write.tick;
     if (lateMs > 2 * (tickMs + EXTRA_LAG_MS))
       report.replayed.push(`${where}: ${lateMs} ms after its boundary`);
-    if (write.new_value - write.old_value !== increment) {
+    if (write.new_value - write.old_value !== increment || paused) {
       report.wrong.push(`${where}: ${write.old_value} -> ${write.new_value}, config ${tick.config}`);
     }
     if (write.old_tick >= write.tick) report.wrong.push(`${where}: lasttick did not rise`);
   }
+  report.wrong.push(...beyondBound(writes, (tick) => documents.config(byTick.get(tick)?.config ?? 0)));
   const expected = expectedTicks(documents.configs, window);
   for (const { tick, config } of sealed) {
     if (expected.get(tick)?.version === config) continue;
     report.unscheduled.push(`${new Date(tick).toISOString()}: config ${config}`);
   }
-  for (const [tick, { tickMs }] of expected) {
+  for (const [tick, { version, tickMs }] of expected) {
     report.ticks += 1;
+    const { paused, maxRowsPerSecond } = documents.config(version);
+    if (paused || maxRowsPerSecond > 0) continue;
     const ids = seen.get(tick) ?? new Set();
     const owed = items.filter(
       (item) => item.from < tick && (item.to === null || item.to > tick + 2 * tickMs),
@@ -186,6 +193,20 @@ function regressed(
     before = tick;
   }
   return found;
+}
+
+/** A worker's rows in a tick, where the config bounds them: what isn't whole may come a row sooner. */
+function beyondBound(writes: readonly AuditRow[], configOf: (tick: number) => Config): string[] {
+  const counts = new Map<string, { tick: number; rows: number }>();
+  for (const { tick, application } of writes) {
+    const key = `${new Date(tick).toISOString()} by ${application}`;
+    counts.set(key, { tick, rows: (counts.get(key)?.rows ?? 0) + 1 });
+  }
+  return [...counts].flatMap(([where, { tick, rows }]) => {
+    const { maxRowsPerSecond, tickMs } = configOf(tick);
+    const bound = Math.ceil((maxRowsPerSecond * tickMs) / 1000);
+    return maxRowsPerSecond > 0 && rows > bound ? [`${where}: ${rows} rows, bound ${bound}`] : [];
+  });
 }
 
 interface ScheduledConfig {
@@ -235,8 +256,8 @@ async function readDocuments(client: pg.ClientBase) {
       owners.set(version, known);
       return known;
     },
-    config(version: number): { increment: number; tickMs: number } {
-      return bodies.get(`config/${version}`) as { increment: number; tickMs: number };
+    config(version: number): Config {
+      return (bodies.get(`config/${version}`) ?? { ...DEFAULT_CONFIG, increment: Number.NaN }) as Config;
     },
   };
 }
