@@ -3,6 +3,8 @@ import type { WorkersAnswer } from "../control-plane/api/workers-route.js";
 /** A crash may leave rows unworked for 3 ticks; on top of that what it takes to count a large table. */
 const UNWORKED_TICKS = 3;
 const COUNT_MS = 2000;
+/** Under a bound on rows each has its turn; slices and their parts aren't all equal. */
+const LONGEST_TURN = 3;
 
 /** What is wrong with a fleet, in words; empty where all is well. */
 export function fleetProblems({ leader, workers, config, table, redisAnswers }: WorkersAnswer): string[] {
@@ -17,10 +19,19 @@ export function fleetProblems({ leader, workers, config, table, redisAnswers }: 
     if (state === "foreign") problems.push(`${name} belongs to another fleet that shares this Redis`);
   }
   const ageMs = table?.oldestRowAgeMs ?? 0;
-  if (config !== null && !config.paused && ageMs > UNWORKED_TICKS * config.tickMs + COUNT_MS) {
-    problems.push(`a row was last worked ${seconds(ageMs)} ago`);
+  if (config !== null && !config.paused) {
+    const seated = workers.filter((worker) => worker.seat !== null).length;
+    const turnMs = LONGEST_TURN * turnOfAll(table?.rows ?? 0, seated * config.maxRowsPerSecond);
+    if (ageMs > UNWORKED_TICKS * config.tickMs + COUNT_MS + turnMs) {
+      problems.push(`a row was last worked ${seconds(ageMs)} ago`);
+    }
   }
   return problems;
+}
+
+/** Milliseconds until every row has had its turn; 0 where all have it at every tick. */
+function turnOfAll(rows: number, rowsPerSecond: number): number {
+  return rowsPerSecond > 0 ? (1000 * rows) / rowsPerSecond : 0;
 }
 
 export function seconds(ms: number): string {

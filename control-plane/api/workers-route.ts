@@ -1,6 +1,6 @@
 import { z } from "zod";
 import type { RingSnapshot } from "../../core/ring/view.js";
-import type { Config } from "../../core/versions/config.js";
+import { type Config, DEFAULT_CONFIG } from "../../core/versions/config.js";
 import type { Lease } from "../leadership/lease-store.js";
 import type { Observer } from "../membership/observer.js";
 import { fleetProgress, rosterOf } from "../membership/roster.js";
@@ -36,7 +36,7 @@ const membersSchema = z.strictObject({
 
 const workSchema = z.strictObject({
   config: z
-    .strictObject({ tickMs: z.int(), paused: z.boolean() })
+    .strictObject({ tickMs: z.int(), paused: z.boolean(), maxRowsPerSecond: z.int() })
     .nullable()
     .describe("What rules the ticks now; null where the fleet has no config yet."),
   table: z
@@ -52,8 +52,9 @@ type Members = z.infer<typeof membersSchema>;
 type Work = z.infer<typeof workSchema>;
 
 export function workAnswer(config: Config | null, counted: SlotRows | null, countedAgoMs: number): Work {
+  const { tickMs, paused, maxRowsPerSecond } = config ?? DEFAULT_CONFIG;
   return {
-    config: config === null ? null : { tickMs: config.tickMs, paused: config.paused },
+    config: config === null ? null : { tickMs, paused, maxRowsPerSecond },
     table:
       counted === null
         ? null

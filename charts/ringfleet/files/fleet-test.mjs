@@ -35,12 +35,13 @@ async function staleRows() {
   await client.connect();
   try {
     const { rows } = await client.query(`
-      WITH config AS (SELECT (body->>'tickMs')::int AS tick_ms, (body->>'paused')::boolean AS paused
+      WITH config AS (SELECT (body->>'tickMs')::int AS tick_ms, (body->>'paused')::boolean
+                        OR (body->>'maxRowsPerSecond')::int > 0 AS leaves_rows
                       FROM "${PG_SCHEMA}".versions WHERE kind = 'config' AND activates_at <= now()
                       ORDER BY version DESC LIMIT 1)
       SELECT count(work_items.id)::int AS total, count(work_items.id) FILTER (
-               WHERE NOT paused AND lasttick < now() - (3 * tick_ms + 1000) * interval '1 ms')::int AS stale
-      FROM config LEFT JOIN "${PG_SCHEMA}".work_items ON true GROUP BY paused, tick_ms`);
+               WHERE NOT leaves_rows AND lasttick < now() - (3 * tick_ms + 1000) * interval '1 ms')::int AS stale
+      FROM config LEFT JOIN "${PG_SCHEMA}".work_items ON true GROUP BY leaves_rows, tick_ms`);
     if (rows[0] === undefined) throw new Error("the database has no config");
     return rows[0];
   } finally {

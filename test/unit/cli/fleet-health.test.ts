@@ -31,7 +31,7 @@ const well: WorkersAnswer = {
     worker("worker-2", "leaving", 1),
     worker("new", "joining", null),
   ],
-  config: { tickMs: 1000, paused: false },
+  config: { tickMs: 1000, paused: false, maxRowsPerSecond: 0 },
   table: { rows: 10, oldestRowAgeMs: 1800, countedAgoMs: 400 },
   redisAnswers: true,
 };
@@ -58,9 +58,19 @@ test("each thing that keeps rows from being worked is told", () => {
 
 test("rows that stand still are told by the length of a tick, unless the fleet is paused", () => {
   const table = { rows: 10, oldestRowAgeMs: 6000, countedAgoMs: 0 };
+  const config = { tickMs: 1000, paused: false, maxRowsPerSecond: 0 };
   expect(fleetProblems({ ...well, table })).toEqual(["a row was last worked 6.0 s ago"]);
-  expect(fleetProblems({ ...well, table, config: { tickMs: 5000, paused: false } })).toEqual([]);
-  expect(fleetProblems({ ...well, table, config: { tickMs: 1000, paused: true } })).toEqual([]);
+  expect(fleetProblems({ ...well, table, config: { ...config, tickMs: 5000 } })).toEqual([]);
+  expect(fleetProblems({ ...well, table, config: { ...config, paused: true } })).toEqual([]);
+});
+
+test("under a bound on rows each row has its turn: only one that has missed it stands still", () => {
+  // Two workers, 50 rows a second each: a turn of all 1,000 takes 10 s.
+  const config = { tickMs: 1000, paused: false, maxRowsPerSecond: 50 };
+  const told = (oldestRowAgeMs: number) =>
+    fleetProblems({ ...well, config, table: { rows: 1000, oldestRowAgeMs, countedAgoMs: 0 } });
+  expect(told(12_000)).toEqual([]);
+  expect(told(40_000)).toEqual(["a row was last worked 40.0 s ago"]);
 });
 
 test("without Redis it is Redis that is told, not that all workers are silent", () => {
