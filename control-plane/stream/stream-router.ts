@@ -6,6 +6,11 @@ import type { VersionStream } from "./version-stream.js";
 export function streamRouter(stream: () => VersionStream): Router {
   const router = Router();
   router.get("/v1/stream", (request, response) => {
+    // Express sends HEAD here as well: it would wait for an end that never comes.
+    if (request.method === "HEAD") {
+      response.type("text/event-stream").end();
+      return;
+    }
     const lastId = request.headers["last-event-id"];
     stream().add(response, typeof lastId === "string" ? parseCursor(lastId) : null);
   });

@@ -59,6 +59,12 @@ test("a stream begins with what is in force, goes on with what is new, and resum
   for (const open of [resumed, strange]) open.close();
 });
 
+test("HEAD is answered at once, and takes no client's place", async () => {
+  const head = { method: "HEAD", signal: AbortSignal.timeout(3000) };
+  const { status, headers } = await fetch(new URL("/v1/stream", api.base), head);
+  expect([status, headers.get("content-type")]).toEqual([200, "text/event-stream; charset=utf-8"]);
+});
+
 test("a hundred clients are served, the next is told to come later; all end in order when the replica stops", async () => {
   const streams = await Promise.all(Array.from({ length: 100 }, () => EventStream.open(api.base)));
   const refused = await api.get("/v1/stream");
