@@ -75,6 +75,8 @@ export interface Schedule {
   documents: VersionDocument[];
   /** Whether the webhook message asked about was taken before. */
   delivered: boolean;
+  /** When the newest webhook message was taken; null: none is known. */
+  newestDeliveryMs: number | null;
 }
 
 interface ScheduledVersion {
@@ -179,8 +181,8 @@ export class ConfigService {
 
   /** `delivery`: id of a webhook message to ask about as well. */
   async schedule(delivery: string | null = null): Promise<Schedule> {
-    const { nowMs, highest, documents, delivered } = await readConfigSchedule(this.#options.db, delivery);
-    return { nowMs, highest, versions: documents.map(scheduledVersion), documents, delivered };
+    const schedule = await readConfigSchedule(this.#options.db, delivery);
+    return { ...schedule, versions: schedule.documents.map(scheduledVersion) };
   }
 
   /** Publishes version `base` + 1 and tells everybody; null where Postgres refuses it (see publishConfig). */

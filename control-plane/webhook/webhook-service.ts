@@ -69,8 +69,11 @@ export class WebhookService {
       }
       const fetched = checkedConfig(await required(source).fetch());
       const known = await config.schedule();
-      // Somebody published while it was fetched, perhaps what the source holds by now: fetch it anew.
-      if (known.highest !== before.highest) continue;
+      // While it was fetched somebody published, or found what rules unchanged: perhaps what the source holds by now.
+      const isNewest = last(known)?.digest === configDigest(fetched);
+      const isOvertaken =
+        known.highest !== before.highest || (!isNewest && known.newestDeliveryMs !== before.newestDeliveryMs);
+      if (isOvertaken) continue;
       const answer = await this.#publish(known, fetched, message.id, "fetched");
       if (answer !== null) return answer;
     }
@@ -85,8 +88,7 @@ export class WebhookService {
     how: "sent" | "fetched",
   ): Promise<WebhookAnswer | null> {
     const { nowMs, versions, highest } = known;
-    const last = pendingConfigs(versions, nowMs).at(-1) ?? rulingAt(versions, nowMs);
-    if (last?.digest === configDigest(config)) {
+    if (last(known)?.digest === configDigest(config)) {
       const isNew = await recordDelivery(this.#options.db, delivery);
       return { result: isNew ? "unchanged" : "replayed", entry: null };
     }
@@ -104,6 +106,11 @@ export class WebhookService {
     });
     return entry === null ? null : { result: "published", entry };
   }
+}
+
+/** The one that rules when all that is pending has come. */
+function last({ versions, nowMs }: Schedule) {
+  return pendingConfigs(versions, nowMs).at(-1) ?? rulingAt(versions, nowMs);
 }
 
 function required(source: ConfigSource | null): ConfigSource {

@@ -66,14 +66,19 @@ export interface ConfigSchedule {
   documents: VersionDocument[];
   /** Whether the webhook message asked about was taken before. */
   delivered: boolean;
+  /** When the newest of all webhook messages was taken, by Postgres's clock; null: none is kept. */
+  newestDeliveryMs: number | null;
 }
 
 /** `delivery`: id of a webhook message to ask about in the same snapshot, or null. */
 export async function readConfigSchedule(db: Queryable, delivery: string | null): Promise<ConfigSchedule> {
-  type ScheduleRow = { nowMs: number; delivered: boolean; version: number | null } & Record<string, unknown>;
+  type ScheduleRow = Pick<ConfigSchedule, "nowMs" | "delivered" | "newestDeliveryMs"> & {
+    version: number | null;
+  } & Record<string, unknown>;
   const { rows } = await db.query<ScheduleRow>(
     `SELECT (extract(epoch FROM clock.now) * 1000)::float8 AS "nowMs", document.*,
-       EXISTS (SELECT FROM webhook_deliveries WHERE id = $1) AS delivered
+       EXISTS (SELECT FROM webhook_deliveries WHERE id = $1) AS delivered,
+       (SELECT extract(epoch FROM max(received_at)) * 1000 FROM webhook_deliveries)::float8 AS "newestDeliveryMs"
      FROM (SELECT clock_timestamp() AS now) AS clock
      LEFT JOIN LATERAL (
        SELECT ${VERSION_COLUMNS} FROM versions WHERE kind = 'config' AND version >= (
@@ -84,12 +89,13 @@ export async function readConfigSchedule(db: Queryable, delivery: string | null)
   );
   const documents = rows
     .filter((row) => row.version !== null)
-    .map(({ nowMs, delivered, ...document }) => document as unknown as VersionDocument);
+    .map(({ nowMs, delivered, newestDeliveryMs, ...document }) => document as unknown as VersionDocument);
   return {
     nowMs: rows[0]?.nowMs ?? Number.NaN,
     highest: documents[0]?.version ?? 0,
     documents,
     delivered: rows[0]?.delivered === true,
+    newestDeliveryMs: rows[0]?.newestDeliveryMs ?? null,
   };
 }
 

@@ -1,6 +1,6 @@
 import { randomBytes } from "node:crypto";
 import { once } from "node:events";
-import { createServer, type RequestListener, type Server } from "node:http";
+import { createServer, type RequestListener, type Server, type ServerResponse } from "node:http";
 import type { AddressInfo } from "node:net";
 import { afterAll, afterEach, beforeAll, beforeEach, expect, test } from "vitest";
 import { DEFAULT_CONFIG } from "../../core/versions/config.js";
@@ -143,6 +143,18 @@ test("the body only says that something changed: the config is fetched, and publ
   content = { ...CONFIG, increment: "many" };
   expect(await api.webhook({}, message())).toMatchObject({ status: 422, body: { code: "invalid_config" } });
   expect(await rules()).toMatchObject({ increment: 33 });
+});
+
+test("what was fetched before another message found the source unchanged isn't published", async () => {
+  const slow: ServerResponse[] = [];
+  serve = (_request, response) => void slow.push(response);
+  const first = api.webhook({}, message());
+  await expect.poll(() => slow.length).toBe(1);
+  serve = (_request, response) => void response.end(JSON.stringify(DEFAULT_CONFIG));
+  expect((await other.webhook({}, message())).body["result"]).toBe("unchanged");
+  slow[0]?.end(JSON.stringify(CONFIG));
+  expect((await first).body["result"]).toBe("unchanged");
+  expect(await rules()).toMatchObject({ increment: 1 });
 });
 
 test("without a secret the route says so; without a source a message without config is refused", async () => {

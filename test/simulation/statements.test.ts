@@ -12,7 +12,7 @@ const MODELLED: Record<string, string[]> = {
   workRows: ["b0c085d58c0c", "176ce54bd95b", "50fc89852636", "c87199047240", "65fd1099a062", "8be9468c853d"],
   publishRing: ["c3478bd048c4"],
   publishConfig: ["eb9a8988a89a"],
-  readConfigSchedule: ["6220ed98e99a"],
+  readConfigSchedule: ["a11ac2e8fae1"],
   acquireLease: ["031996491b76"],
   renewLease: ["24a404f62930"],
   readWorkEvidence: ["360bce998515"],

@@ -511,7 +511,7 @@ function* readConfigSchedule(engine: PostgresEngine): Statement<Row[]> {
   const nowMs = engine.clock();
   const ruling = activeConfig(engine, engine.csn, nowMs)?.version ?? 0;
   const documents = documentsOf(engine, engine.csn, "config").filter(({ version }) => version >= ruling);
-  const common = { nowMs, delivered: false };
+  const common = { nowMs, delivered: false, newestDeliveryMs: null };
   if (documents.length === 0) return [{ ...common, version: null }];
   return documents.map((document) => ({ ...common, ...document }));
 }
