@@ -69,29 +69,30 @@ export class WebhookService {
       }
       const fetched = checkedConfig(await required(source).fetch());
       const known = await config.schedule();
-      // While it was fetched somebody published, or found what rules unchanged: perhaps what the source holds by now.
-      const isNewest = last(known)?.digest === configDigest(fetched);
-      const isOvertaken =
-        known.highest !== before.highest || (!isNewest && known.newestDeliveryMs !== before.newestDeliveryMs);
-      if (isOvertaken) continue;
-      const answer = await this.#publish(known, fetched, message.id, "fetched");
+      // Somebody published while it was fetched, perhaps what the source holds by now: fetch it anew.
+      if (known.highest !== before.highest) continue;
+      const answer = await this.#publish(known, fetched, message.id, "fetched", before.newestDeliveryMs);
       if (answer !== null) return answer;
     }
     throw changedMeanwhile();
   }
 
-  /** Null where another publish was first. */
+  /** Null where another publish was first, or another message since `newestDeliveryMs`. */
   async #publish(
     known: Schedule,
     config: Config,
     delivery: string,
     how: "sent" | "fetched",
+    newestDeliveryMs = known.newestDeliveryMs,
   ): Promise<WebhookAnswer | null> {
     const { nowMs, versions, highest } = known;
-    if (last(known)?.digest === configDigest(config)) {
+    const last = pendingConfigs(versions, nowMs).at(-1) ?? rulingAt(versions, nowMs);
+    if (last?.digest === configDigest(config)) {
       const isNew = await recordDelivery(this.#options.db, delivery);
       return { result: isNew ? "unchanged" : "replayed", entry: null };
     }
+    // It may have found unchanged what this one, fetched earlier, would replace.
+    if (known.newestDeliveryMs !== newestDeliveryMs) return null;
     const mayReplace = (pending: Schedule["versions"][number]) =>
       pending.createdBy === WEBHOOK || repeatsContent(versions, pending);
     const placed = placeConfig({ versions, nowMs, wantedMs: null, mayReplace });
@@ -106,11 +107,6 @@ export class WebhookService {
     });
     return entry === null ? null : { result: "published", entry };
   }
-}
-
-/** The one that rules when all that is pending has come. */
-function last({ versions, nowMs }: Schedule) {
-  return pendingConfigs(versions, nowMs).at(-1) ?? rulingAt(versions, nowMs);
 }
 
 function required(source: ConfigSource | null): ConfigSource {
