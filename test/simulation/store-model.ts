@@ -450,20 +450,24 @@ function* publishRing(
   const highest = documentsOf(engine, snapshot, "ring")[0]?.version ?? 0;
   if (text.includes("$3::bigint = (SELECT coalesce(max(version)") && base !== highest) return [];
   const version = text.includes("$3::bigint + 1") ? base + 1 : highest + 1;
+  const content = { digest, body: JSON.parse(body) as unknown, createdBy, reason };
+  const columns = { kind: "ring", version, activatesAtMs: tx.nowMs, ...content } as const;
+  return yield* insertVersion(engine, tx, columns, { base, holder, term });
+}
+
+/** By the primary key one of two at once gets through; the store takes the other's unique violation for a refusal. */
+function* insertVersion(
+  engine: PostgresEngine,
+  tx: Transaction,
+  columns: Omit<VersionDocument, "createdAtMs">,
+  fence: { base: number; holder: string; term: number },
+): Statement<Row[]> {
+  const { kind, version } = columns;
   yield "turn";
-  yield { lock: uniqueLock(engine, `ring/${version}`), mode: "exclusive" };
-  if (documentsOf(engine, engine.csn, "ring").some((document) => document.version === version)) return [];
-  const document: VersionDocument & Row = {
-    kind: "ring",
-    version,
-    activatesAtMs: tx.nowMs,
-    createdAtMs: engine.clock(),
-    createdBy,
-    reason,
-    digest,
-    body: JSON.parse(body) as unknown,
-  };
-  tx.writes.push({ kind: "version", document, base, holder, term });
+  yield { lock: uniqueLock(engine, `${kind}/${version}`), mode: "exclusive" };
+  if (documentsOf(engine, engine.csn, kind).some((document) => document.version === version)) return [];
+  const document: VersionDocument & Row = { ...columns, createdAtMs: engine.clock() };
+  tx.writes.push({ kind: "version", document, ...fence });
   return [document];
 }
 
@@ -486,23 +490,9 @@ function* publishConfig(
   const highest = documentsOf(engine, engine.csn, "config")[0]?.version ?? 0;
   if (text.includes("$1::bigint = (SELECT coalesce(max(version)") && base !== highest) return [];
   if (text.includes("> clock_timestamp()") && activatesAtMs <= engine.clock()) return [];
-  const version = base + 1;
-  yield "turn";
-  yield { lock: uniqueLock(engine, `config/${version}`), mode: "exclusive" };
-  // A unique violation, which the store takes for a refusal.
-  if (documentsOf(engine, engine.csn, "config").some((document) => document.version === version)) return [];
-  const document: VersionDocument & Row = {
-    kind: "config",
-    version,
-    activatesAtMs,
-    createdAtMs: engine.clock(),
-    createdBy,
-    reason,
-    digest,
-    body: JSON.parse(body) as unknown,
-  };
-  tx.writes.push({ kind: "version", document, base, holder: "", term: 0 });
-  return [document];
+  const content = { digest, body: JSON.parse(body) as unknown, createdBy, reason };
+  const columns = { kind: "config", version: base + 1, activatesAtMs, ...content } as const;
+  return yield* insertVersion(engine, tx, columns, { base, holder: "", term: 0 });
 }
 
 /** The ruling config and all above it, beside the time. */
